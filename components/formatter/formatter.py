@@ -1,0 +1,189 @@
+"""The formatter: JobSpec -> JobPlan. It reads the data once, decides by rules and by earlier jobs, and says why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import SpecError, UnknownNameError
+from ...estimators.metrics import METRICS
+from ...settings import Settings
+from ..scheduler.resources import Resources, machine_resources
+from ..scheduler.scheduler import allocate
+from ..spec import JobPlan, JobSpec, Phase
+from . import knowledge, rules
+from .given_space import complete_space
+from .objectives import devices_of, known_goals, resolve_objectives
+
+if TYPE_CHECKING:
+    from ...data import DataProfile, PreparedData
+    from ...estimators.bundle import Bundle
+    from ...search import Objective, SearchSpace
+    from ...store import Store
+
+SMOKE_TRIALS = 2
+
+
+@dataclass(frozen=True)
+class CheckedSpec:
+    """A request that makes sense: everything named in it exists and fits together."""
+
+    spec: JobSpec
+    bundle: Bundle
+    space: SearchSpace
+    data: PreparedData
+    objectives: list[Objective]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def profile(self) -> DataProfile:
+        """What the data look like."""
+        return self.data.profile
+
+    @property
+    def task_type(self) -> str:
+        """``classification`` or ``regression``."""
+        return self.data.task
+
+
+def check(spec: JobSpec, settings: Settings) -> CheckedSpec:
+    """Check a request against the data, the bundle, the space, the metrics, the devices and the strategies.
+
+    The data set is prepared here, once: the same file with the same options is found again by its content.
+
+    Raises:
+        InputError: What was given cannot be used; nothing has been written then.
+    """
+    from ...data import prepare
+    from ...estimators.bundle import load_bundle
+    from ...search import strategy
+
+    bundle = load_bundle(spec.estimator)
+    bundle.estimator_class()
+    space, notes = _space(spec, bundle)
+    strategy(spec.strategy)
+    if spec.task != "auto":
+        _objectives(spec, bundle, spec.task)
+    data = prepare(
+        spec.data,
+        spec.target,
+        _data_path(spec, settings),
+        task=spec.task,
+        seed=spec.seed,
+        drop=spec.drop,
+        categorical=spec.categorical,
+        delimiter=spec.delimiter,
+        accept=lambda profile: _objectives(spec, bundle, profile.task),
+    )
+    return CheckedSpec(spec, bundle, space, data, _objectives(spec, bundle, data.task), tuple(notes))
+
+
+def _objectives(spec: JobSpec, bundle: Bundle, task_type: str) -> list[Objective]:
+    """Return the objectives for a kind of task that the bundle does."""
+    if task_type not in bundle.tasks:
+        raise SpecError(
+            f"Estimator {bundle.name!r} does {' and '.join(bundle.tasks)}, but {spec.target!r} is a target of {task_type}.",
+            hint=f"Give another estimator, or say --task {bundle.tasks[0]} if the target should be read so.",
+        )
+    goals = known_goals(bundle, task_type)
+    try:
+        return resolve_objectives(spec.objectives, goals=goals, default=bundle.primary_metric(task_type))
+    except UnknownNameError as e:
+        if e.kind != "metric" or e.name not in METRICS:
+            raise
+        raise SpecError(f"Metric {e.name!r} does not suit {task_type} of {spec.target!r}.", hint=e.hint) from e
+
+
+def format_job(
+    checked: CheckedSpec, settings: Settings, store: Store, *, resources: Resources | None = None
+) -> JobPlan:
+    """Make the plan of a checked request, fitted to what is free.
+
+    Args:
+        checked: The request.
+        settings: Where things live.
+        store: Asked for earlier jobs and for what runs now.
+        resources: What is free; measured when not given.
+    """
+    spec, profile = checked.spec, checked.profile
+    reasons = [f"{profile.rows} rows, {len(profile.features)} columns used; {checked.task_type} of {spec.target!r}."]
+    reasons += [*profile.warnings, *checked.notes]
+    space = checked.space
+    if spec.space is None:
+        space, why = rules.narrow(space, profile)
+        reasons += why
+    learned = knowledge.recall(store, checked.task_type, profile.meta_features(), space=space, bundle=checked.bundle)
+    width = len(checked.data.plan("onehot").feature_names)
+    memory = rules.memory_limit(profile.rows, width, asked_mb=spec.memory_mb)
+    limit = rules.time_limit(profile.rows, width, asked_s=spec.trial_timeout_s)
+    running = [job for job in store.jobs.list(states=("running",)) if job.plan]
+    allocation = allocate(
+        resources or machine_resources(),
+        asked_workers=spec.workers,
+        memory_bytes=memory.value,
+        trials=spec.trials,
+        claimed_workers=[int((job.plan or {}).get("workers", 0)) for job in running],
+    )
+    fidelity = checked.bundle.fidelity
+    full: dict[str, float] | None = None if fidelity is None else {fidelity.name: float(fidelity.max)}
+    searched_at: dict[str, float] | None = None if fidelity is None else {fidelity.name: float(fidelity.default_value)}
+    return JobPlan(
+        task_type=checked.task_type,
+        estimator=spec.estimator,
+        space=space.to_dict(),
+        space_hash=space.hash,
+        objectives=[objective.to_dict() for objective in checked.objectives],
+        phases=_phases(spec, space, searched_at, checked, learned.configs),
+        data_path=str(checked.data.root),
+        data_version=checked.data.data_version,
+        workers=allocation.workers,
+        memory_bytes=allocation.memory_bytes,
+        time_s=limit.value,
+        time_budget_s=spec.time_budget_s,
+        lease_s=settings.lease_s,
+        wait=spec.wait,
+        seed=spec.seed,
+        final_fidelity=full,
+        early_stopping=fidelity is not None and spec.trials >= 10,
+        devices=devices_of(checked.objectives),
+        warm_start=learned.configs,
+        reasons=[*reasons, *learned.reasons, memory.reason, limit.reason, *allocation.reasons],
+    )
+
+
+def _phases(
+    spec: JobSpec,
+    space: SearchSpace,
+    fidelity: dict[str, float] | None,
+    checked: CheckedSpec,
+    warm_start: list[dict[str, Any]],
+) -> list[Phase]:
+    strategy: str | dict[str, Any] = spec.strategy
+    if warm_start:
+        strategy = {"seeded": {"configs": warm_start, "then": spec.strategy}}
+    search = Phase("search", spec.trials, strategy, fidelity)
+    if spec.kind == "nocode":
+        return [search]
+    least = checked.bundle.fidelity
+    smallest: dict[str, float] | None = None if least is None else {least.name: float(least.min)}
+    default = {"seeded": {"configs": [space.default()], "then": "random"}}
+    return [Phase("smoke", SMOKE_TRIALS, default, smallest), Phase("default", 1, default, fidelity), search]
+
+
+def _space(spec: JobSpec, bundle: Bundle) -> tuple[SearchSpace, list[str]]:
+    from ...search import SearchSpace
+
+    if spec.space is None:
+        return bundle.space, []
+    return complete_space(SearchSpace.from_dict(spec.space), bundle.space, estimator=bundle.name)
+
+
+def _data_path(spec: JobSpec, settings: Settings) -> Path:
+    stat = Path(spec.data).stat() if Path(spec.data).is_file() else None
+    asked = [spec.data, spec.target, spec.task, spec.seed, spec.drop, spec.categorical, spec.delimiter]
+    asked += [] if stat is None else [stat.st_size, stat.st_mtime_ns]
+    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    return settings.home_path / "data" / key

@@ -1,0 +1,221 @@
+"""One task, evaluated: a task estimator is launched beside the sidecar, then a deployment estimator for every device."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...launch import Limits, Workload
+from ...sidecar.messages import FailureMessage, ResultMessage, TaskMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...launch import Exit, Handle, Launcher
+    from ...sidecar import Session, Sidecar
+    from ...store import TaskRecord
+    from ..spec import JobPlan
+    from .early_stopping import EarlyStopping
+
+log = logging.getLogger(__name__)
+
+TTE = "omniforge.components.task_estimator.tte:main"
+DTE = "omniforge.components.deployment_estimator.dte:main"
+MEASURING_LIMIT_S = 120.0
+POLL_S = 0.5
+LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an evaluation ended.
+
+    Attributes:
+        state: ``succeeded``, ``failed``, ``timeout``, or ``lost``: the task is not this worker's any more.
+        retry: The task itself did nothing wrong; it may be tried again.
+    """
+
+    state: str
+    rewards: dict[str, float] = field(default_factory=dict)
+    cause: str | None = None
+    message: str | None = None
+    device: str | None = None
+    duration_s: float | None = None
+    peak_memory_bytes: int | None = None
+    retry: bool = False
+    encoding: str | None = None
+    model_path: Path | None = None
+    deployments: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class TrialRequest:
+    """What one evaluation needs besides the task.
+
+    Attributes:
+        devices: Where the model is measured; empty for nowhere.
+        is_trainer: Train in full and save to ``save_dir``.
+        export: ``required`` or ``if_possible``: whether the model is wanted as ONNX.
+        space: The space that configurations are checked against, where it is not the estimator's own.
+    """
+
+    plan: JobPlan
+    folder: Path
+    locks: Path
+    devices: tuple[str, ...]
+    is_trainer: bool = False
+    export: str | None = None
+    save_dir: Path | None = None
+    space: dict[str, Any] | None = None
+
+
+class Trial:
+    """Evaluate one task.
+
+    Args:
+        task: The task, held by the caller.
+        request: How it is evaluated.
+        sidecar: The worker's sidecar.
+        launcher: Starts the processes.
+    """
+
+    def __init__(self, task: TaskRecord, request: TrialRequest, *, sidecar: Sidecar, launcher: Launcher) -> None:
+        self.task = task
+        self.request = request
+        self.sidecar = sidecar
+        self.launcher = launcher
+        self.scratch = request.folder / "scratch" / f"{task.number}-{task.attempt}-{task.phase}"
+        self.log_path = request.folder / "tasks" / f"{task.phase}-{task.number}-{task.attempt}.log"
+
+    def run(
+        self, *, stopping: EarlyStopping, lost: threading.Event, on_launched: Callable[[], None] = lambda: None
+    ) -> Outcome:
+        """Launch, wait, collect; ends early when ``lost`` is set. ``on_launched`` is called while the process starts."""
+        begun = time.monotonic()
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        message = self._message()
+        session = self.sidecar.open(message, on_progress=stopping, spool_dir=self.scratch)
+        try:
+            task = {"task": message.model_dump(mode="json")}
+            handle = self._launch(TTE, session, limit_s=self.request.plan.time_s, payload=task)
+            on_launched()
+            exited = _await(handle, lost)
+            failed = self._failure(session, exited, lost)
+            if failed is not None:
+                return failed
+            for device in self.request.devices if session.model is not None else ():
+                payload = {"device": device, "encoding": _details(session).get("encoding")}
+                measured = _await(self._launch(DTE, session, limit_s=MEASURING_LIMIT_S, payload=payload), lost)
+                if lost.is_set():
+                    return Outcome(LOST)
+                if not measured.ok:
+                    return self._not_measured(device, measured)
+            return self._collect(session, exited, time.monotonic() - begun)
+        finally:
+            session.close()
+            if not self.request.is_trainer:
+                shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _message(self) -> TaskMessage:
+        request, plan, task = self.request, self.request.plan, self.task
+        options: dict[str, Any] = {"threads": 1, "scratch": str(self.scratch / "export")}
+        if request.export is not None:
+            options["export"] = request.export
+        if request.save_dir is not None:
+            options["save_dir"] = str(request.save_dir)
+        if request.space is not None:
+            options["space"] = request.space
+        return TaskMessage(
+            job=task.job_id,
+            task=task.id,
+            attempt=task.attempt,
+            phase=task.phase,
+            estimator=plan.estimator,
+            config=task.config,
+            fidelity=task.fidelity or {},
+            data_path=plan.data_path,
+            seed=plan.seed,
+            is_trainer=request.is_trainer,
+            options=options,
+        )
+
+    def _launch(self, entry: str, session: Session, *, limit_s: float | None, payload: dict[str, Any]) -> Handle:
+        common = {"url": self.sidecar.url, "token": session.token, "data_path": self.request.plan.data_path}
+        workload = Workload(
+            f"task {self.task.number}",
+            entry,
+            {**common, "lock_dir": str(self.request.locks), **payload},
+            env={"OMP_NUM_THREADS": "1"},
+            limits=Limits(self.request.plan.memory_bytes, limit_s),
+            log_path=self.log_path,
+        )
+        return self.launcher.launch(workload)
+
+    def _failure(self, session: Session, exited: Exit, lost: threading.Event) -> Outcome | None:
+        """Return why there is no score; ``None`` when there is one."""
+        spent: dict[str, Any] = {"duration_s": exited.duration_s, "peak_memory_bytes": exited.peak_memory_bytes}
+        if lost.is_set():
+            return Outcome(LOST)
+        if exited.cause == "timeout":
+            limit_s = self.request.plan.time_s
+            return Outcome("timeout", cause="timeout", message=f"ended after {limit_s:g} s", **spent)
+        if exited.cause in ("killed", "cancelled"):
+            return Outcome("failed", cause="killed", message=str(exited), retry=True, **spent)
+        told = session.outcome if isinstance(session.outcome, FailureMessage) else None
+        if exited.cause == "out_of_memory":
+            limit_mb = (self.request.plan.memory_bytes or 0) / 2**20
+            message = told.message if told else f"ended at its limit of {limit_mb:.0f} MiB"
+            return Outcome("failed", cause="out_of_memory", message=message, **spent)
+        if told is not None:
+            return Outcome("failed", cause=told.cause, message=told.message, **spent)
+        if not exited.ok or session.outcome is None:
+            return Outcome("failed", cause="exception", message=exited.message or str(exited), **spent)
+        return None
+
+    def _not_measured(self, device: str, exited: Exit) -> Outcome:
+        said = exited.message or str(exited)
+        return Outcome(
+            "failed",
+            cause="out_of_memory" if exited.cause == "out_of_memory" else "measurement_failed",
+            message=f"device {device}: {said}",
+            duration_s=exited.duration_s,
+            retry=exited.cause == "killed",
+        )
+
+    def _collect(self, session: Session, exited: Exit, duration_s: float) -> Outcome:
+        result = session.outcome
+        rewards = dict(result.metrics) if isinstance(result, ResultMessage) else {}
+        details = _details(session)
+        for report in session.deployments:
+            suffix = "" if report["device"] == "local" else f"@{report['device']}"
+            rewards.update({f"{name}{suffix}": value for name, value in report["metrics"].items()})
+        return Outcome(
+            "succeeded",
+            rewards=rewards,
+            cause="early_stopped" if details.get("stopped") else None,
+            device=", ".join(report["device"] for report in session.deployments) or None,
+            duration_s=duration_s,
+            peak_memory_bytes=exited.peak_memory_bytes,
+            encoding=details.get("encoding"),
+            model_path=session.model_path,
+            deployments=tuple(session.deployments),
+        )
+
+
+def _await(handle: Handle, lost: threading.Event) -> Exit:
+    """Wait until it has ended; end it when ``lost`` is set."""
+    while True:
+        exited = handle.wait(POLL_S)
+        if exited is not None:
+            return exited
+        if lost.is_set():
+            handle.cancel()
+
+
+def _details(session: Session) -> dict[str, Any]:
+    return dict(session.outcome.details) if isinstance(session.outcome, ResultMessage) else {}

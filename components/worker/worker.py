@@ -1,0 +1,142 @@
+"""The worker's loop: reserve, evaluate, report, until the phase is closed. It keeps nothing that the store does not have."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ...errors import StaleAttemptError
+from ...settings import Settings
+from ..spec import JobPlan
+from ..task_estimator.tte import REQUIRED
+from .early_stopping import EarlyStopping
+from .heartbeat import Heartbeat
+from .trial import LOST, Outcome, Trial, TrialRequest
+
+if TYPE_CHECKING:
+    from ...launch import Launcher
+    from ...search import Objective
+    from ...sidecar import Sidecar
+    from ...store import Store, TaskRecord
+
+log = logging.getLogger(__name__)
+
+WAIT_FOR_WORK_S = 2.0
+
+
+class Worker:
+    """Evaluate the tasks of one phase of a job.
+
+    Args:
+        store: The record of work.
+        job_id: The job; it must have a plan.
+        phase: Whose tasks are evaluated.
+        worker_id: Unique among all workers of all time.
+        settings: Where things live.
+        sidecar: Started, and stopped, by the caller.
+        launcher: Has what the estimator needs preloaded.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        job_id: str,
+        *,
+        phase: str,
+        worker_id: str,
+        settings: Settings,
+        sidecar: Sidecar,
+        launcher: Launcher,
+    ) -> None:
+        from ...estimators import load_bundle
+        from ...search import Objective
+
+        self.store = store
+        self.job_id = job_id
+        self.phase = phase
+        self.worker_id = worker_id
+        self.settings = settings
+        self.sidecar = sidecar
+        self.launcher = launcher
+        self.plan = JobPlan.from_dict(store.jobs.get(job_id).plan or {})
+        self.objectives: list[Objective] = [Objective.from_dict(o) for o in self.plan.objectives]
+        own_space = load_bundle(self.plan.estimator).space.hash == self.plan.space_hash
+        self._request = TrialRequest(
+            self.plan,
+            folder=settings.job_path(job_id),
+            locks=settings.home_path / "locks",
+            devices=tuple(self.plan.devices),
+            export=REQUIRED if self.plan.devices else None,
+            space=None if own_space else self.plan.space,
+        )
+
+    def request(self) -> TrialRequest:
+        """How a task of this phase is evaluated."""
+        return self._request
+
+    def run(self, on_outcome: Callable[[TaskRecord, Outcome], None] | None = None) -> int:
+        """Work until the phase is closed and nothing is left; return how many tasks were evaluated."""
+        self.store.workers.register(self.worker_id, job_id=self.job_id, pid=os.getpid(), host=socket.gethostname())
+        done = 0
+        with Heartbeat(self.store, self.worker_id, lease_s=self.plan.lease_s) as heartbeat:
+            while True:
+                task = self.store.broker.reserve(
+                    self.job_id, self.worker_id, lease_s=self.plan.lease_s, phase=self.phase
+                )
+                if task is None:
+                    if self.closed():
+                        return done
+                    self.store.broker.wait_for_work(self.job_id, WAIT_FOR_WORK_S, phase=self.phase)
+                    continue
+                outcome = self._evaluate(task, heartbeat)
+                done += self._report(task, outcome)
+                if on_outcome is not None:
+                    on_outcome(task, outcome)
+
+    def _evaluate(self, task: TaskRecord, heartbeat: Heartbeat) -> Outcome:
+        with heartbeat.holding(task) as lost:
+
+            def on_launched() -> None:
+                try:
+                    self.store.broker.start(task)
+                except StaleAttemptError:
+                    lost.set()
+
+            stopping = EarlyStopping(
+                self.store,
+                task,
+                objective=self.objectives[0],
+                enabled=self.plan.early_stopping and task.phase == "search",
+            )
+            trial = Trial(task, self.request(), sidecar=self.sidecar, launcher=self.launcher)
+            return trial.run(stopping=stopping, lost=lost, on_launched=on_launched)
+
+    def _report(self, task: TaskRecord, outcome: Outcome) -> bool:
+        if outcome.state == LOST:
+            log.info("task %d is not ours any more", task.number)
+            return False
+        try:
+            if outcome.retry:
+                self.store.broker.release(task, cause=outcome.cause or "killed", message=outcome.message)
+                return False
+            return self.store.broker.report(
+                task,
+                outcome.state,
+                outcome.rewards,
+                cause=outcome.cause,
+                message=outcome.message,
+                device=outcome.device,
+                duration_s=outcome.duration_s,
+            )
+        except StaleAttemptError as e:
+            log.info("task %d was given to someone else: %s", task.number, e.message)
+            return False
+
+    def closed(self) -> bool:
+        """Whether no more tasks will come."""
+        if self.store.jobs.get(self.job_id).state == "cancelled":
+            return True
+        return self.store.broker.is_closed(self.job_id, self.phase)

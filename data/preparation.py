@@ -1,0 +1,172 @@
+"""Prepare a data file for training: profile, split, fit the plans, and write it all, once and atomically.
+
+A folder that holds the same data prepared in the same way is used as it is. Else everything is written into a temporary
+folder beside it, which then takes its place: a reader sees the whole of it or nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..errors import DataError
+from .column_names import check_choices
+from .planning import ENCODINGS, fit_plan
+from .prepared import FORMAT, RECORD_NAME, PreparedData
+from .profile import DataProfile
+from .profiling import profile_table
+from .reading import check_file, data_version, read_table
+from .splitting import SPLITS, split_rows, strata_of
+from .target import read_target
+
+Array = npt.NDArray[Any]
+
+
+def prepare(
+    path: str | Path,
+    target: str,
+    out_dir: str | Path,
+    *,
+    task: str = "auto",
+    seed: int = 0,
+    valid_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    delimiter: str | None = None,
+    accept: Callable[[DataProfile], object] | None = None,
+) -> PreparedData:
+    """Prepare a data file into a folder, or return what is there if it is the same.
+
+    Args:
+        path: The data file; see ``read_table``.
+        target: The column to predict.
+        out_dir: The folder, made if it is missing. Prepared data of other content or options is replaced.
+        task: ``auto``, ``classification`` or ``regression``.
+        seed: Of the split.
+        valid_fraction: The share of rows for validation.
+        test_fraction: The share of rows for the test.
+        drop: Columns to leave out.
+        categorical: Columns to take as categories whatever they look like.
+        delimiter: What separates the cells of a CSV file; see ``read_table``.
+        accept: Called with the profile before anything is written; what it raises ends the call.
+
+    Raises:
+        DataError: The file, a column or the target cannot be used, or ``out_dir`` holds something else.
+        SpecError: A fraction is out of range.
+        UnknownNameError: There is no such task.
+    """
+    out_dir = Path(out_dir)
+    options: dict[str, Any] = {
+        "target": target,
+        "task": task,
+        "seed": seed,
+        "valid_fraction": valid_fraction,
+        "test_fraction": test_fraction,
+        "drop": sorted(set(drop)),
+        "categorical": sorted(set(categorical)),
+        "delimiter": delimiter,
+    }
+    check_file(Path(path))
+    check_choices(target, drop=drop, categorical=categorical)
+    version = data_version(path)
+    key = hashlib.sha256(json.dumps([FORMAT, version, options], sort_keys=True).encode()).hexdigest()
+    existing = _existing(out_dir)
+    if existing is not None and existing.key == key:
+        return existing
+    frame = read_table(path, target=target, delimiter=delimiter, drop=drop)
+    profile = profile_table(frame, target, task=task, categorical=categorical)
+    if accept is not None:
+        accept(profile)
+    record = {"format": FORMAT, "key": key, "data_version": version, "source": Path(path).name, "options": options}
+    return _write(frame, profile, out_dir, record=record)
+
+
+def _existing(out_dir: Path) -> PreparedData | None:
+    """Return the prepared data in a folder, or None if it is free or of another format.
+
+    Raises:
+        DataError: The folder holds something else, which must not be replaced.
+    """
+    if (out_dir / RECORD_NAME).is_file():
+        try:
+            return PreparedData.load(out_dir)
+        except DataError:
+            return None
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        raise DataError(f"{out_dir} exists and holds no prepared data.", hint="Give an empty or a new folder.")
+    return None
+
+
+def _write(frame: pd.DataFrame, profile: DataProfile, out_dir: Path, *, record: Mapping[str, Any]) -> PreparedData:
+    """Split, fit and write into a temporary folder that takes the place of ``out_dir``."""
+    options = record["options"]
+    target = read_target(frame[profile.target], task=profile.task, source=profile.source)
+    if not target.present.all():
+        frame = frame[target.present].reset_index(drop=True)
+    strata = strata_of(target.y, classes=None if target.classes is None else len(target.classes))
+    parts = split_rows(
+        strata,
+        valid_fraction=options["valid_fraction"],
+        test_fraction=options["test_fraction"],
+        seed=options["seed"],
+    )
+    rows = {split: frame.iloc[parts[split]].reset_index(drop=True) for split in SPLITS}
+    plans = {encoding: fit_plan(rows["train"], profile, encoding) for encoding in ENCODINGS}
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
+    try:
+        for split in SPLITS:
+            for encoding, plan in plans.items():
+                np.save(temporary / f"{split}_{encoding}.npy", plan.transform(rows[split]))
+            np.save(temporary / f"{split}_y.npy", target.y[parts[split]])
+            rows[split].to_parquet(temporary / f"{split}_rows.parquet", index=False)
+        full = {
+            **record,
+            "target": profile.target,
+            "task": profile.task,
+            "classes": None if profile.classes is None else list(profile.classes),
+            "sizes": {split: len(parts[split]) for split in SPLITS},
+            "profile": dataclasses.replace(profile, source=record["source"]).to_dict(),
+            "plans": {encoding: plan.to_dict() for encoding, plan in plans.items()},
+        }
+        (temporary / RECORD_NAME).write_text(json.dumps(full, allow_nan=False), encoding="utf-8")
+        temporary.chmod(0o755)
+        _take_place(temporary, out_dir, key=record["key"])
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return PreparedData.load(out_dir)
+
+
+def _take_place(temporary: Path, out_dir: Path, *, key: str) -> None:
+    """Put the temporary folder where ``out_dir`` is, unless another process was faster with the same data."""
+    for _ in range(10):
+        try:
+            temporary.rename(out_dir)  # atomic; also over an empty folder
+        except OSError as e:
+            if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            existing = _existing(out_dir)
+            if existing is not None and existing.key == key:
+                return
+            aside = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.old.", dir=out_dir.parent))
+            with contextlib.suppress(FileNotFoundError):  # another process has just moved it
+                out_dir.replace(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            return
+    raise DataError(
+        f"{out_dir} keeps changing: other processes prepare other data into it.", hint="Give another folder."
+    )

@@ -1,0 +1,192 @@
+"""Whether an exported model predicts what its source predicts, on real rows.
+
+Tolerances: probabilities may differ by 1e-4 and predictions by 1e-4 relative; what the exporters reach is about 1e-6,
+the rest is left to float32 sums of large ensembles and to converters that round a threshold to the other side. Labels
+may differ only where the source's two highest probabilities are within twice the tolerance, that is, tied.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ExportError, MeasurementError
+from ..devices import DEVICES
+from ..runtimes import RUNTIMES, RuntimeOptions, Session
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .exporter import Task
+
+    Array = np.ndarray[Any, Any]
+
+TOLERANCE = 1e-4
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well an exported model agrees with its source.
+
+    Args:
+        rows: How many rows were compared.
+        skipped: How many were not, because they have no single right prediction (ties among neighbours).
+        max_abs: Largest absolute difference.
+        mean_abs: Mean absolute difference.
+        max_relative: Largest difference relative to the prediction, or to the predictions' standard deviation where
+            that is larger; ``None`` for probabilities.
+        label_agreement: Share of rows with the same label, in [0, 1]; ``None`` for regression.
+        tolerance: What was allowed.
+        ok: Whether it is within that.
+    """
+
+    rows: int
+    skipped: int
+    max_abs: float
+    mean_abs: float
+    max_relative: float | None
+    label_agreement: float | None
+    tolerance: float
+    ok: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the agreement as a JSON object."""
+        return asdict(self)
+
+
+def check_agreement(
+    model: str | Path | bytes,
+    X: Array,
+    expected: Array,
+    *,
+    task: Task,
+    tolerance: float = TOLERANCE,
+    ambiguous: Array | None = None,
+    limit_s: float = 1.0,
+) -> Agreement:
+    """Run an exported model on real rows and compare.
+
+    Args:
+        model: The ONNX file, or its content.
+        X: Float32 ``n x d``.
+        expected: What the source predicts: probabilities ``n x k``, or ``n`` or ``n x 1`` numbers.
+        task: Which of the two.
+        tolerance: Largest difference: absolute for probabilities, relative for numbers.
+        ambiguous: Bool ``n``: rows to leave out.
+        limit_s: After this time no further rows are run; at least 64 are.
+
+    Raises:
+        ExportError: The model cannot be run, has a fixed batch, or differs by more than the tolerance; the message says
+            by how much and in which row.
+    """
+    import numpy as np
+
+    X = np.ascontiguousarray(X, dtype=np.float32)
+    expected = np.asarray(expected, dtype=np.float64).reshape(len(X), -1)
+    try:
+        with RUNTIMES.get("onnxruntime")().prepare(model, device=DEVICES["local"], options=RuntimeOptions()) as session:
+            got = _run(session, X, columns=expected.shape[1], limit_s=limit_s)
+    except MeasurementError as e:
+        raise ExportError(f"The exported model does not run: {e.message}", hint=e.hint) from e
+    expected = expected[: len(got)]
+    keep = np.ones(len(got), dtype=bool) if ambiguous is None else ~ambiguous[: len(got)]
+    compare = _compare_probabilities if task == "classification" else _compare_numbers
+    agreement, worst = compare(got[keep], expected[keep], skipped=int(len(got) - keep.sum()), tolerance=tolerance)
+    if not agreement.ok:
+        row = int(np.flatnonzero(keep)[worst])
+        raise ExportError(
+            f"The exported model disagrees with its source: in row {row} it predicts {_shown(got[row])}, expected "
+            f"{_shown(expected[row])}; largest difference {agreement.max_abs:.3g}, tolerance {tolerance:g}.",
+            hint="The converter does not carry over all that the model does; such an export must not be shipped.",
+        )
+    return agreement
+
+
+def _run(session: Session, X: Array, *, columns: int, limit_s: float) -> Array:
+    """Run rows in batches until all are done or the time is up, and one row alone: every size must work and agree."""
+    import numpy as np
+
+    end = time.monotonic() + limit_s
+    parts: list[Array] = []
+    for start in range(0, len(X), _BATCH):
+        if parts and time.monotonic() > end:
+            break
+        batch = X[start : start + _BATCH]
+        got = session.run(batch)
+        if got.shape != (len(batch), columns):
+            raise ExportError(
+                f"The exported model maps {len(batch)} rows to the shape {list(got.shape)}; "
+                f"expected [{len(batch)}, {columns}]."
+            )
+        parts.append(got)
+    alone, first = session.run(X[:1]), parts[0][:1]
+    if alone.shape != first.shape or not np.allclose(alone, first, rtol=1e-4, atol=1e-6, equal_nan=True):
+        raise ExportError(
+            f"The exported model predicts a row alone as {_shown(alone.ravel())} and in a batch as {_shown(first[0])}.",
+            hint="The batch size was fixed, or rows are mixed, while exporting.",
+        )
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _compare_probabilities(got: Array, expected: Array, *, skipped: int, tolerance: float) -> tuple[Agreement, int]:
+    """Compare probabilities ``n x k``; return the agreement and the worst row."""
+    import numpy as np
+
+    errors = _errors(got, expected)
+    is_same = got.argmax(axis=1) == expected.argmax(axis=1)
+    top = np.sort(expected, axis=1)[:, -2:]
+    is_tied = top[:, -1] - top[:, 0] <= 2 * tolerance
+    ok = bool(np.all(errors <= tolerance) and np.all(is_same | is_tied))
+    worst = int(np.argmax(np.where(is_same | is_tied, errors, np.inf))) if len(errors) else 0
+    return _agreement(
+        errors, skipped, tolerance, ok=ok, label_agreement=float(is_same.mean()) if len(is_same) else 1.0
+    ), worst
+
+
+def _compare_numbers(got: Array, expected: Array, *, skipped: int, tolerance: float) -> tuple[Agreement, int]:
+    """Compare predictions ``n x 1``; return the agreement and the worst row."""
+    import numpy as np
+
+    errors = _errors(got, expected)
+    scale = np.maximum(np.abs(expected).max(axis=1, initial=0.0), expected.std() if len(expected) else 0.0)
+    relative = errors / np.maximum(scale, np.finfo(np.float32).tiny)
+    ok = bool(np.all(relative <= tolerance))
+    worst = int(np.argmax(relative)) if len(relative) else 0
+    return _agreement(errors, skipped, tolerance, ok=ok, max_relative=float(relative.max(initial=0.0))), worst
+
+
+def _errors(got: Array, expected: Array) -> Array:
+    """Return the largest absolute difference of each row; infinite where one side is not finite."""
+    import numpy as np
+
+    errors = np.abs(got - expected).max(axis=1, initial=0.0)
+    return np.where(np.isfinite(errors), errors, np.inf)
+
+
+def _agreement(
+    errors: Array,
+    skipped: int,
+    tolerance: float,
+    *,
+    ok: bool,
+    max_relative: float | None = None,
+    label_agreement: float | None = None,
+) -> Agreement:
+    return Agreement(
+        rows=len(errors),
+        skipped=skipped,
+        max_abs=float(errors.max(initial=0.0)),
+        mean_abs=float(errors.mean()) if len(errors) else 0.0,
+        max_relative=max_relative,
+        label_agreement=label_agreement,
+        tolerance=tolerance,
+        ok=ok,
+    )
+
+
+def _shown(values: Array) -> str:
+    shown = ", ".join(f"{value:.6g}" for value in values[:6])
+    return f"[{shown}{', ...' if len(values) > 6 else ''}]"

@@ -1,0 +1,10 @@
+"""What runs an exported model, one contract for all. Implementations are loaded by name, on first use."""
+
+from __future__ import annotations
+
+from ...registry import Registry
+from .base import Runtime, RuntimeOptions, Session
+
+RUNTIMES: Registry[type[Runtime]] = Registry("runtime", {"onnxruntime": ".onnx_runtime:OnnxRuntime"}, package=__name__)
+
+__all__ = ["RUNTIMES", "Runtime", "RuntimeOptions", "Session"]

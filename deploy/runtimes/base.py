@@ -1,0 +1,102 @@
+"""The contract of a runtime: prepare a model once, then run batches. It knows nothing of measuring."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ...errors import MeasurementError, SpecError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..devices import Device
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """How a runtime runs a model.
+
+    Args:
+        threads: Threads in one prediction, at least 1. One is the default because its times repeat; more do not.
+        cpus: The cores to stay on; ``None``: wherever the system puts it.
+        extra: Settings of one runtime, by the runtime's own names.
+    """
+
+    threads: int = 1
+    cpus: tuple[int, ...] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise SpecError(f"threads = {self.threads}: expected at least 1.")
+        if self.cpus is not None and not self.cpus:
+            raise SpecError("cpus = (): expected at least one core, or None for any.")
+
+
+class Session(ABC):
+    """A model, loaded and ready. A context manager: leaving it frees the model.
+
+    Attributes:
+        width: Number of features ``d`` that a row has.
+    """
+
+    width: int
+
+    @abstractmethod
+    def run(self, batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Predict a batch.
+
+        Args:
+            batch: C-contiguous float32 ``n x d``, ``n`` at least 1.
+
+        Returns:
+            Float32 ``n x k``: probabilities of the ``k`` classes, or the prediction (``k`` = 1).
+
+        Raises:
+            MeasurementError: The batch does not fit the model, or the runtime fails.
+        """
+
+    def close(self) -> None:  # noqa: B027  # most runtimes free a model when nothing refers to it
+        """Free the model; nothing may be run afterwards."""
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class Runtime(ABC):
+    """Loads models for a device."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def prepare(self, model: Path | str | bytes, *, device: Device, options: RuntimeOptions) -> Session:
+        """Load a model.
+
+        Args:
+            model: The ONNX file, or its content.
+            device: Where it runs.
+            options: How it runs.
+
+        Raises:
+            MeasurementError: The file is missing or broken, its operators are not known to the runtime, or the runtime
+                does not serve this kind of device. Such an error is not retryable.
+            MissingDependencyError: The runtime is not installed; the hint is the command that installs it.
+        """
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Return the version of the runtime and of what its speed depends on, by package."""
+
+
+def unusable(message: str, *, hint: str | None = None) -> MeasurementError:
+    """Return the error of a model that no retry can measure."""
+    error = MeasurementError(message, hint=hint)
+    error.retryable = False
+    return error

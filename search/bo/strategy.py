@@ -1,0 +1,190 @@
+"""Bayesian optimization as a strategy: a space-filling design, then the model; without torch until the model is asked.
+
+Whatever the model cannot do (a fit that fails, targets that are all alike) is logged and done by mutations of the best.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..design import SobolDesign
+from ..methods.proposing import Ask, ProposingStrategy
+from ..pareto import fitness_order
+from ..space import Config
+from ..strategy import check_integer
+from .composition import Choice, check_choices
+from .fitted import Fitted
+
+if TYPE_CHECKING:
+    from ..space import SearchSpace
+    from .proposal import Proposer
+
+log = logging.getLogger(__name__)
+
+_FEWEST, _MOST = 8, 16
+_PARENTS = 5
+
+
+class BayesianStrategy(ProposingStrategy):
+    """Evaluate the default configuration and a Sobol design, then what the acquisition prefers.
+
+    Failed and timed out candidates count as the worst that was seen in every objective. Pending ones are believed to return
+    what the model predicts.
+
+    Args:
+        initial: Configurations before the model is used, at least 2; by default twice the branches of the widest choice with
+            submodules, within 8 and 16.
+        surrogate: What models the targets: ``"gp"``.
+        acquisition: ``"auto"``, ``"logei"``, ``"ehvi"`` or ``"qlognehvi"``.
+        optimizer: What maximizes the acquisition: ``"mixed"``.
+        generator: Where it starts: ``"mixture"`` or ``"uniform"``.
+        suggester: How a batch is chosen: ``"believer"``.
+        max_observations: The most that the model learns from, at least 10; see `proposal.select`.
+
+    Raises:
+        UnknownNameError: A part has another name.
+        SpecError: An option is out of range.
+    """
+
+    name: ClassVar[str] = "bo"
+
+    def __init__(
+        self,
+        *,
+        initial: int | None = None,
+        surrogate: Choice = "gp",
+        acquisition: Choice = "auto",
+        optimizer: Choice = "mixed",
+        generator: Choice = "mixture",
+        suggester: Choice = "believer",
+        max_observations: int = 256,
+    ) -> None:
+        super().__init__()
+        self._given_initial = None if initial is None else check_integer(initial, "initial", low=2)
+        self._max_observations = check_integer(max_observations, "max_observations", low=10)
+        self._choices: dict[str, Choice] = {
+            "surrogate": surrogate,
+            "acquisition": acquisition,
+            "optimizer": optimizer,
+            "generator": generator,
+            "suggester": suggester,
+        }
+        check_choices(self._choices)
+        self._position = 0
+        self._design: SobolDesign | None = None
+        self._proposer: Proposer | None = None
+        self._fitted = Fitted()
+
+    # -------------------------------------------------------------------------------------------------- proposals
+
+    def _propose(self, ask: Ask) -> Iterator[Config]:
+        known = len(self.history) + len(ask.pending)
+        designed = min(ask.count, max(0, self._initial() - known))
+        if self.history.succeeded() < 2:
+            designed = ask.count
+        yield from self._designed(ask, designed)
+        if designed < ask.count:
+            yield from self._modelled(ask, ask.count - designed)
+
+    def _initial(self) -> int:
+        if self._given_initial is not None:
+            return self._given_initial
+        return min(max(_FEWEST, 2 * _branches(self.history.space)), _MOST)
+
+    def _designed(self, ask: Ask, count: int) -> Iterator[Config]:
+        """Yield ``count`` new points of the design, the default configuration first."""
+        space = self.history.space
+        if self._design is None:
+            self._design = SobolDesign(space, seed=self._seed)
+        for _ in range(4 * count + 16):
+            if not count:
+                return
+            self._position += 1
+            config = space.default() if self._position == 1 else self._design.config(self._position - 2)
+            if space.config_hash(config) not in ask.taken:
+                count -= 1
+                yield config
+
+    def _modelled(self, ask: Ask, count: int) -> Iterator[Config]:
+        try:
+            found = self._ask_model(ask, count)
+        except (RuntimeError, ArithmeticError, np.linalg.LinAlgError) as e:
+            log.warning("the model failed on %d observations, mutating the best instead: %s", len(self.history), e)
+            found = self._mutations(ask, count)
+        yield from found
+
+    def _ask_model(self, ask: Ask, count: int) -> list[Config]:
+        from .proposal import Data, Proposer
+
+        history = self.history
+        if self._proposer is None:
+            self._proposer = Proposer(
+                history.space, history.objectives, choices=self._choices, max_observations=self._max_observations
+            )
+        found, self._fitted = self._proposer.propose(
+            count,
+            Data(
+                history.configs, history.targets(), [config for config in ask.pending if history.space.is_valid(config)]
+            ),
+            fitted=self._fitted,
+            is_new=lambda config: history.space.config_hash(config) not in ask.taken,
+            rng=ask.rng,
+        )
+        return found
+
+    def _mutations(self, ask: Ask, count: int) -> list[Config]:
+        history = self.history
+        best = fitness_order(history.targets(), history.objectives)[:_PARENTS]
+        out: list[Config] = []
+        for i in best:
+            out += history.space.neighbors(history.configs[i], ask.rng, count=2 * count)[: -(-2 * count // len(best))]
+        return out
+
+    # ------------------------------------------------------------------------------------------------------ state
+
+    def _extra(self) -> dict[str, Any]:
+        return {"position": self._position, "model": self._fitted.to_dict()}
+
+    def _restore(self, extra: Mapping[str, Any]) -> None:
+        self._position = int(extra.get("position", 0))
+        self._design, self._proposer = None, None
+        self._fitted = Fitted.from_dict(extra["model"]) if extra else Fitted()
+
+    def warm_up(self) -> None:
+        """Import what the design and the model need, and run both once on a toy, which loads what they load late."""
+        from ..candidate import Reward
+        from ..objective import Objective
+        from ..space import SearchSpace
+
+        space = SearchSpace.from_dict(
+            {"x": {"type": "float", "range": [0, 1]}, "c": {"type": "choice", "range": ["a", "b"]}}
+        )
+        toy = BayesianStrategy(initial=3)
+        toy.bind_space(space, [Objective("f", "max"), Objective("g", "min")], seed=0)
+        for _ in range(4):
+            for candidate in toy.generate_tasks(1):
+                x = float(candidate.config["x"])
+                toy.handle_rewards([Reward(candidate, {"f": x, "g": x * x})])
+
+
+def _branches(space: SearchSpace) -> int:
+    """Return the number of values of the widest always active choice with submodules; 0 without one."""
+    parents = {parameter.parent for parameter in space.parameters.values()}
+    sizes = [p.domain.size() for path, p in space.parameters.items() if path in parents and not p.above]
+    return int(min(max(sizes, default=0), _MOST))
+
+
+def auto(initial: int | None = None) -> BayesianStrategy:
+    """Return the strategy for when nothing is known of the search: `BayesianStrategy` with its own choice of parts.
+
+    Args:
+        initial: Configurations before the model is used, at least 2.
+
+    Raises:
+        SpecError: It is smaller.
+    """
+    return BayesianStrategy(initial=initial)

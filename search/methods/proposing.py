@@ -1,0 +1,164 @@
+"""What all strategies of this package share: seeds, history, duplicates, exhaustion and state. Not what is proposed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...errors import SpecError
+from ..candidate import Candidate, Reward
+from ..enumeration import configurations
+from ..history import History
+from ..objective import Objective, check_objectives
+from ..space import Config, SearchSpace
+from ..strategy import SearchStrategy, check_integer
+
+STATE_VERSION = 1
+_DRAWS = 200
+_LISTED = 20_000
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One call of `generate_tasks`.
+
+    Args:
+        count: How many configurations are wanted.
+        pending: What is being evaluated.
+        taken: The hashes of what is not to be proposed; grows while proposals are accepted.
+        rng: The randomness of this call.
+    """
+
+    count: int
+    pending: tuple[Config, ...]
+    taken: set[str]
+    rng: np.random.Generator
+
+
+class ProposingStrategy(SearchStrategy):
+    """A strategy that only has to say what to try next.
+
+    A subclass implements `_propose`, and `_extra` and `_restore` when it has more state than the history. The randomness of
+    a call depends on the seed and on the number of earlier calls, so that nothing of a generator is kept.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._history: History | None = None
+        self._seed = 0
+        self._asks = 0
+        self._all: list[Config] | None = None
+
+    @abstractmethod
+    def _propose(self, ask: Ask) -> Iterable[Config]:
+        """Yield configurations, the most wanted first; taken and repeated ones are skipped, a short list is filled up."""
+
+    def _extra(self) -> dict[str, Any]:
+        """Return what `_restore` needs, as JSON."""
+        return {}
+
+    def _restore(self, extra: Mapping[str, Any]) -> None:
+        """Take back what `_extra` returned; `{}` for a new search."""
+
+    # ----------------------------------------------------------------------------------------------- the contract
+
+    def bind_space(self, space: SearchSpace, objectives: Sequence[Objective], *, seed: int) -> None:
+        """Start a search; see `SearchStrategy.bind_space`."""
+        self._history = History(space, check_objectives(objectives))
+        self._seed = check_integer(seed, "seed", low=0)
+        self._asks = 0
+        self._all = None
+        self._restore({})
+
+    def generate_tasks(self, count: int, *, pending: Sequence[Candidate] = ()) -> list[Candidate]:
+        """Propose candidates; see `SearchStrategy.generate_tasks`."""
+        history = self.history
+        rng = np.random.default_rng([self._seed, self._asks])
+        waiting = tuple(candidate.config for candidate in pending)
+        ask = Ask(check_integer(count, "count", low=0), waiting, history.taken(pending), rng)
+        if not count:
+            return []
+        self._asks += 1
+        out = self._accept(self._propose(ask), ask, count)
+        if len(out) < count:
+            draws = (history.space.sample(rng) for _ in range(_DRAWS * (count - len(out))))
+            out += self._accept(draws, ask, count - len(out))
+        if len(out) < count and history.space.size() <= _LISTED:
+            out += self._accept(self._shuffled(rng), ask, count - len(out))
+        return [Candidate(config) for config in out]
+
+    def handle_rewards(self, rewards: Sequence[Reward]) -> None:
+        """Learn what came of candidates; see `SearchStrategy.handle_rewards`."""
+        self.history.observe(rewards)
+
+    def dump(self) -> dict[str, Any]:
+        """Return all that was learned as versioned JSON."""
+        history = self.history
+        return {
+            "version": STATE_VERSION,
+            "strategy": self.name,
+            "space": history.space.hash,
+            "objectives": [objective.to_dict() for objective in history.objectives],
+            "seed": self._seed,
+            "asks": self._asks,
+            "history": history.dump(),
+            "extra": self._extra(),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on exactly where `dump` was called; see `SearchStrategy.load`."""
+        history = self.history
+        expected = {
+            "version": STATE_VERSION,
+            "strategy": self.name,
+            "space": history.space.hash,
+            "objectives": [objective.to_dict() for objective in history.objectives],
+        }
+        for field, value in expected.items():
+            if state.get(field) != value:
+                problem = f"The state's {field} is {state.get(field)!r}, expected {value!r}."
+                raise SpecError(
+                    problem, hint="Load it into the strategy, space and objectives that it was dumped from."
+                )
+        self._seed, self._asks = int(state["seed"]), int(state["asks"])
+        history.load(state["history"])
+        self._restore(state["extra"])
+
+    # ------------------------------------------------------------------------------------------------- the inside
+
+    @property
+    def history(self) -> History:
+        """What was seen so far.
+
+        Raises:
+            RuntimeError: `bind_space` was not called.
+        """
+        if self._history is None:
+            raise RuntimeError(f"The strategy {self.name!r} has no space yet: call bind_space first.")
+        return self._history
+
+    def _accept(self, configs: Iterable[Config], ask: Ask, count: int) -> list[Config]:
+        """Return the first ``count`` configurations that are not taken, and take them."""
+        out: list[Config] = []
+        if count <= 0:
+            return out
+        for config in configs:
+            key = self.history.space.config_hash(config)
+            if key not in ask.taken:
+                ask.taken.add(key)
+                self.history.propose(key, config)
+                out.append(config)
+                if len(out) == count:
+                    break
+        return out
+
+    def _shuffled(self, rng: np.random.Generator) -> Iterable[Config]:
+        """Return all configurations of a small finite space in a random order."""
+        if self._all is None:
+            self._all = list(configurations(self.history.space))
+        return (self._all[i] for i in rng.permutation(len(self._all)))

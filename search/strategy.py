@@ -1,0 +1,156 @@
+"""The contract of search strategies, and the names under which they are found. No strategy is implemented here."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..errors import SpecError
+from ..registry import Registry
+
+if TYPE_CHECKING:
+    from .candidate import Candidate, Reward
+    from .objective import Objective
+    from .space import SearchSpace
+
+
+class SearchStrategy(ABC):
+    """Propose candidates and learn from their rewards: values in, values out.
+
+    It knows no clock, store or global seed; the same seed and the same calls give the same candidates. A strategy serves one
+    search, from one thread::
+
+        s = strategy("auto")
+        s.bind_space(space, [Objective("accuracy", "max")], seed=0)
+        for candidate in s.generate_tasks(4):
+            s.handle_rewards([Reward(candidate, {"accuracy": 0.93})])
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def bind_space(self, space: SearchSpace, objectives: Sequence[Objective], *, seed: int) -> None:
+        """Start a search; what was learned before is forgotten.
+
+        Args:
+            space: Where to search.
+            objectives: What to optimize, at least one.
+            seed: At least 0; all randomness comes from it.
+
+        Raises:
+            SpecError: The objectives or the seed cannot be used.
+        """
+
+    @abstractmethod
+    def generate_tasks(self, count: int, *, pending: Sequence[Candidate] = ()) -> list[Candidate]:
+        """Propose candidates.
+
+        Args:
+            count: How many, at least 0.
+            pending: Candidates that are being evaluated, whoever proposed them.
+
+        Returns:
+            ``count`` valid candidates, all different and none rewarded, pending or proposed before; fewer, down to none,
+            once the space is exhausted.
+        """
+
+    @abstractmethod
+    def handle_rewards(self, rewards: Sequence[Reward]) -> None:
+        """Learn what came of candidates: those proposed here and others, in any order, failed and timed out ones too.
+
+        Raises:
+            SpaceError: A configuration does not belong to the space; then none of the rewards is learned.
+        """
+
+    @abstractmethod
+    def dump(self) -> dict[str, Any]:
+        """Return all that was learned as versioned JSON."""
+
+    @abstractmethod
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on exactly where `dump` was called; `bind_space` comes first, with the same space and objectives.
+
+        Raises:
+            SpecError: The state is of another strategy, space, objectives or version.
+        """
+
+    def warm_up(self) -> None:  # noqa: B027 - most strategies have nothing to load
+        """Import what later calls will need, so that none of them waits for it; may be called from another thread."""
+
+
+STRATEGIES: Registry[Callable[..., SearchStrategy]] = Registry(
+    "strategy",
+    {
+        "auto": ".bo.strategy:auto",
+        "bo": ".bo.strategy:BayesianStrategy",
+        "evolution": ".methods.evolution:EvolutionStrategy",
+        "random": ".methods.random:RandomStrategy",
+        "seeded": ".methods.seeded:SeededStrategy",
+        "sobol": ".methods.sobol:SobolStrategy",
+    },
+    package=__package__,
+)
+
+
+def strategies() -> tuple[str, ...]:
+    """Return the names that `strategy` takes."""
+    return tuple(STRATEGIES)
+
+
+def strategy(choice: str | Mapping[str, Any] = "auto") -> SearchStrategy:
+    """Return a new strategy.
+
+    Args:
+        choice: A name, or a mapping from one name to its options, such as ``{"evolution": {"population_size": 50}}``.
+
+    Raises:
+        UnknownNameError: No strategy has that name.
+        SpecError: The choice has another form, or an option is unknown or out of range.
+    """
+    name, options = one_choice(choice, "strategy")
+    made: SearchStrategy = build(STRATEGIES.get(name), options, what=f"strategy {name!r}")
+    return made
+
+
+def one_choice(choice: str | Mapping[str, Any], kind: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and the options of ``"name"`` or ``{"name": {...}}``.
+
+    Raises:
+        SpecError: It has another form.
+    """
+    if isinstance(choice, str):
+        return choice, {}
+    hint = f"Write a name, or one name with options: {{name: {{option: value}}}}; known options depend on the {kind}."
+    if not isinstance(choice, Mapping) or len(choice) != 1:
+        raise SpecError(f"The {kind} {choice!r} is neither a name nor a mapping with one name.", hint=hint)
+    name, options = next(iter(choice.items()))
+    if not isinstance(name, str) or not isinstance(options, Mapping | None):
+        raise SpecError(f"The {kind} {choice!r} does not map a name to its options.", hint=hint)
+    return name, dict(options or {})
+
+
+def build(make: Callable[..., Any], options: Mapping[str, Any], *, what: str, first: Sequence[Any] = ()) -> Any:
+    """Call ``make`` with the arguments ``first`` and with options that it takes.
+
+    Raises:
+        SpecError: It does not take one of them.
+    """
+    known = list(inspect.signature(make).parameters)[len(first) :]
+    for option in options:
+        if option not in known:
+            hint = f"Known: {', '.join(known)}." if known else "It takes none."
+            raise SpecError(f"The {what} has no option {option!r}.", hint=hint)
+    return make(*first, **options)
+
+
+def check_integer(value: Any, option: str, *, low: int) -> int:
+    """Return an integer option.
+
+    Raises:
+        SpecError: It is no integer, or below ``low``.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise SpecError(f"{option} is {value!r}, expected an integer of at least {low}.")
+    return value

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omniforge.components.spec import JobPlan
+from omniforge.components.task_estimator.tte import REQUIRED
+from omniforge.components.worker.trial import LOST, Outcome, Trial, TrialRequest
+from omniforge.launch import ForkLauncher
+from omniforge.sidecar import Sidecar
+from omniforge.store import TaskRecord
+
+Evaluate = Callable[..., Outcome]
+MB = 2**20
+
+
+def never(step: int, metrics: dict[str, float]) -> bool:
+    return False
+
+
+@pytest.fixture
+def evaluate(
+    make_plan: Callable[..., JobPlan], make_task: Callable[..., TaskRecord], tmp_path: Path,
+    sidecar: Sidecar, launcher: ForkLauncher,
+) -> Evaluate:  # fmt: skip
+    """Evaluate one task of the bundle with real processes."""
+
+    def run(
+        act: str = "fit", *, on_progress: Any = never, lost: threading.Event | None = None, strength: float = 1.0,
+        plan: dict[str, Any] | None = None, **request: Any,
+    ) -> Outcome:  # fmt: skip
+        task = make_task(1, {"act": act, "strength": strength}, fidelity={"run_epochs": 2.0})
+        values = {"folder": tmp_path, "locks": tmp_path / "locks", "devices": (), **request}
+        trial = Trial(task, TrialRequest(make_plan(**(plan or {})), **values), sidecar=sidecar, launcher=launcher)
+        return trial.run(stopping=on_progress, lost=lost or threading.Event())
+
+    return run
+
+
+def test_a_candidate_is_trained_and_scored(evaluate: Evaluate, tmp_path: Path) -> None:
+    seen: list[int] = []
+    outcome = evaluate(on_progress=lambda step, metrics: seen.append(step) is not None)
+    assert outcome.state == "succeeded"
+    assert outcome.rewards.keys() == {"accuracy"}
+    assert outcome.rewards["accuracy"] > 0.6
+    assert (outcome.cause, outcome.device, outcome.encoding, outcome.retry) == (None, None, "onehot", False)
+    assert outcome.duration_s is not None
+    assert (outcome.peak_memory_bytes or 0) > MB
+    assert seen == [1, 2]
+    assert (tmp_path / "tasks" / "search-1-1.log").is_file()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_candidate_is_measured_where_it_will_run(evaluate: Evaluate) -> None:
+    outcome = evaluate(devices=("local",), export=REQUIRED)
+    assert outcome.state == "succeeded", outcome.message
+    assert outcome.rewards.keys() > {"accuracy", "latency_ms", "model_bytes"}
+    assert outcome.device == "local"
+    (report,) = outcome.deployments
+    assert report["metrics"]["latency_ms"] == outcome.rewards["latency_ms"] > 0
+
+
+def test_the_winners_model_and_files_are_kept(evaluate: Evaluate, tmp_path: Path) -> None:
+    outcome = evaluate(export=REQUIRED, is_trainer=True, save_dir=tmp_path / "native")
+    assert outcome.model_path is not None
+    assert outcome.model_path.stat().st_size > 0
+    assert (tmp_path / "native" / "weights.npy").is_file()
+
+
+def test_a_candidate_that_is_stopped_early_has_succeeded(evaluate: Evaluate) -> None:
+    outcome = evaluate(on_progress=lambda step, metrics: True)
+    assert (outcome.state, outcome.cause) == ("succeeded", "early_stopped")
+    assert outcome.rewards["accuracy"] > 0.6
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("act", "state", "cause", "says", "retry"),
+    [
+        ("refuse", "failed", "exception", "I would rather not", False),
+        ("leave", "failed", "exception", "exit code 3", False),
+        ("fill", "failed", "no_space", "No space left on device", False),
+        ("kill", "failed", "killed", "signal 9", True),
+    ],
+)
+def test_each_way_to_fail_has_its_cause(
+    evaluate: Evaluate, act: str, state: str, cause: str, says: str, retry: bool
+) -> None:
+    outcome = evaluate(act)
+    assert (outcome.state, outcome.cause, outcome.retry) == (state, cause, retry)
+    assert says in (outcome.message or "")
+    assert outcome.rewards == {}
+
+
+@pytest.mark.fault
+def test_a_candidate_that_eats_memory_is_ended_at_its_limit(evaluate: Evaluate) -> None:
+    outcome = evaluate("eat", plan={"memory_bytes": 400 * MB})
+    assert (outcome.state, outcome.cause, outcome.retry) == ("failed", "out_of_memory", False)
+    assert outcome.message == "ended at its limit of 400 MiB"
+
+
+@pytest.mark.fault
+def test_a_candidate_that_hangs_is_ended_at_its_limit(evaluate: Evaluate) -> None:
+    outcome = evaluate("hang", plan={"time_s": 1.0})
+    assert (outcome.state, outcome.cause) == ("timeout", "timeout")
+    assert outcome.message == "ended after 1 s"
+
+
+def test_a_configuration_outside_of_the_space_is_named(evaluate: Evaluate) -> None:
+    outcome = evaluate(strength=1e9)
+    assert (outcome.state, outcome.cause) == ("failed", "invalid_configuration")
+    assert "strength" in (outcome.message or "")
+
+
+def test_a_space_of_the_job_takes_the_place_of_the_estimators(evaluate: Evaluate) -> None:
+    wider = {"act": {"type": "choice", "range": ["fit"]}, "strength": {"type": "float", "range": [1.0, 1e10]}}
+    assert evaluate(strength=1e9, space=wider).state == "succeeded"
+    assert evaluate(strength=0.5, space=wider).cause == "invalid_configuration"
+
+
+def test_an_export_that_predicts_something_else_is_refused(evaluate: Evaluate) -> None:
+    outcome = evaluate("lie", export=REQUIRED)
+    assert (outcome.state, outcome.cause) == ("failed", "export_failed")
+
+
+def test_a_device_that_cannot_measure_fails_the_task_and_is_named(evaluate: Evaluate) -> None:
+    outcome = evaluate(devices=("moon",), export=REQUIRED)
+    assert (outcome.state, outcome.cause) == ("failed", "measurement_failed")
+    assert (outcome.message or "").startswith("device moon: ")
+
+
+def test_a_task_that_is_lost_is_ended(evaluate: Evaluate, tmp_path: Path, until: Callable[..., Any]) -> None:
+    lost = threading.Event()
+    log = tmp_path / "tasks" / "search-1-1.log"
+
+    def lose() -> None:
+        until(log.exists, "the process was started")
+        lost.set()
+
+    loser = threading.Thread(target=lose)
+    loser.start()
+    assert evaluate("hang", lost=lost) == Outcome(LOST)
+    loser.join()

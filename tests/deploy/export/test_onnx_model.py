@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeClassifier
+
+from omniforge.deploy import export_onnx
+from omniforge.deploy.export.onnx_model import write_atomically
+from omniforge.errors import ExportError, SpecError
+
+Rows = tuple[np.ndarray, np.ndarray]
+
+
+def test_the_file_keeps_the_contract(three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    exported = export_onnx(LogisticRegression(max_iter=500).fit(X, y), X, tmp_path / "m.onnx", task="classification")
+    session = onnxruntime.InferenceSession(exported.path)
+    assert [(v.name, v.type, v.shape) for v in session.get_inputs()] == [("features", "tensor(float)", ["batch", 4])]
+    assert [(v.name, v.type, v.shape) for v in session.get_outputs()] == [
+        ("probabilities", "tensor(float)", ["batch", 3])
+    ]
+    assert exported.bytes == exported.path.stat().st_size
+    onnx.checker.check_model(onnx.load(exported.path), full_check=True)
+
+
+@pytest.mark.parametrize("data", ["two_classes", "three_classes"])
+def test_a_forest_s_file_is_valid(data: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    X, y = request.getfixturevalue(data)
+    exported = export_onnx(DecisionTreeClassifier().fit(X, y), X, tmp_path / "m.onnx", task="classification")
+    onnx.checker.check_model(onnx.load(exported.path), full_check=True)
+
+
+def test_regression_has_one_column(values: Rows, tmp_path: Path) -> None:
+    X, y = values
+    exported = export_onnx(Ridge().fit(X, y), X, tmp_path / "m.onnx", task="regression")
+    session = onnxruntime.InferenceSession(exported.path)
+    assert [(v.name, v.shape) for v in session.get_outputs()] == [("prediction", ["batch", 1])]
+    assert session.run(None, {"features": X[:1]})[0].shape == (1, 1)
+
+
+def test_classes_that_training_missed_get_probability_zero(three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    seen = y != 1
+    model = LogisticRegression(max_iter=500).fit(X[seen], y[seen])
+    exported = export_onnx(model, X, tmp_path / "m.onnx", task="classification", classes=4)
+    got = onnxruntime.InferenceSession(exported.path).run(None, {"features": X})[0]
+    assert got.shape == (150, 4)
+    assert not got[:, [1, 3]].any()
+    np.testing.assert_allclose(got[:, [0, 2]], model.predict_proba(X), atol=1e-6)
+
+
+def test_without_the_number_of_classes_gaps_are_refused(three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    model = DecisionTreeClassifier().fit(X[y != 1], y[y != 1])
+    with pytest.raises(ExportError, match=r"\[0, 2\]"):
+        export_onnx(model, X, tmp_path / "m.onnx", task="classification")
+
+
+def test_text_labels_stay_in_the_model_s_order(three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    model = DecisionTreeClassifier(max_depth=3).fit(X, np.array(["c", "a", "b"])[y])
+    assert export_onnx(model, X, tmp_path / "m.onnx", task="classification").columns == 3
+
+
+def test_the_caller_may_know_the_predictions(three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    model = DecisionTreeClassifier().fit(X, y)
+    expected = model.predict_proba(X)
+    assert export_onnx(model, X, tmp_path / "a.onnx", task="classification", expected=expected).agreement.ok
+    with pytest.raises(ExportError, match="disagrees"):
+        export_onnx(model, X, tmp_path / "b.onnx", task="classification", expected=expected[:, ::-1])
+    assert not (tmp_path / "b.onnx").exists()
+
+
+@pytest.mark.parametrize("example", [np.zeros((1, 4)), np.zeros(4), np.zeros((2, 2, 2))])
+def test_an_example_needs_two_rows(example: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="at least 2 rows"):
+        export_onnx(Ridge(), example, tmp_path / "m.onnx", task="regression")
+
+
+def test_an_unknown_task_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="'ranking'"):
+        export_onnx(Ridge(), np.zeros((2, 4)), tmp_path / "m.onnx", task="ranking")  # type: ignore[arg-type]
+
+
+def test_a_failed_export_leaves_an_earlier_file_alone(three_classes: Rows, tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"earlier")
+    with pytest.raises(ExportError):
+        export_onnx(object(), three_classes[0], path, task="classification")
+    assert path.read_bytes() == b"earlier"
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="none"):
+        write_atomically(tmp_path / "none" / "m.onnx", b"x")
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """Let writes beyond ``size`` bytes fail, as they do on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.fault
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"earlier")
+    with files_limited_to(1000), pytest.raises(ExportError, match=r"m\.onnx") as caught:
+        write_atomically(path, os.urandom(100_000))
+    assert "MiB" in str(caught.value)
+    assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]
+    assert path.read_bytes() == b"earlier"

@@ -1,0 +1,9 @@
+"""Jobs on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from conformance.store_jobs import JobsSuite
+
+
+class TestJobs(JobsSuite):
+    """Both databases, by the parameters of the fixture ``store_url``."""
