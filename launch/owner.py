@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ SERVER_VARIABLE = "OMNIFORGE_FORKSERVER"
 
 ANSWER_S = 30.0
 _END_S = 3.0
+_APPEAR_S = 10.0  # an interpreter has started by then, even on a machine that is busy
+_LOOK_S = 0.005
 _MAX_SOCKET_PATH = 100  # the kernel allows 107 bytes
 
 
@@ -155,6 +158,8 @@ class OwnedServer:
         path = os.environ.get(SERVER_VARIABLE)
         if not path:
             return None
+        if not _appears(Path(path)):
+            return None
         try:
             connection, inbox, answer = _ask(path, encode(self._request()))
         except OSError:
@@ -187,6 +192,16 @@ class OwnedServer:
         except OSError:
             tail = ""
         return LaunchError(f"The launch server did not start: {reason}", hint=tail or None)
+
+
+def _appears(path: Path) -> bool:
+    """Wait until a server that has only been started listens; False when its folder is gone or it takes too long."""
+    deadline_s = time.monotonic() + _APPEAR_S
+    while not path.exists():
+        if not path.parent.exists() or time.monotonic() > deadline_s:
+            return False
+        time.sleep(_LOOK_S)
+    return True
 
 
 def _ask(path: str, line: bytes) -> tuple[socket.socket, Inbox, dict[str, Any] | None]:

@@ -117,8 +117,11 @@ class Server:
         return warnings
 
     def _bind(self) -> None:
-        self._listener.bind(self._request["socket_path"])
+        path = self._request["socket_path"]
+        new = f"{path}~"  # under its own name, it can be connected to
+        self._listener.bind(new)
         self._listener.listen(128)
+        os.rename(new, path)
 
     def _listen(self) -> None:
         signal.set_wakeup_fd(_unblocked(self._bell).fileno(), warn_on_full_buffer=False)
