@@ -105,8 +105,8 @@ class LiveCodes:
 
 
 class Structure:
-    """The count features of a space's rows: for each cell its paths, its operations and their neighbourhoods, and for each
-    group of three or more categorical parameters with the same values how often each value occurs.
+    """The count features of a space's rows: for each cell its paths, its live operations and their neighbourhoods, and
+    for the edges of a cell and each group of three or more categorical parameters with the same values how often each occurs.
 
     Args:
         rows: The space's rows.
@@ -125,13 +125,14 @@ class Structure:
             domain = rows.space.parameters[path].domain
             if isinstance(domain, Cell):
                 self._cells.append((columns, CountFeatures(_counter(domain), _ROUNDS + 2)))
+                self._groups.append(_group(columns, len(domain.operations)))
                 if domain.zero is not None:
                     self._live.append((columns, LiveCodes(domain)))
             elif isinstance(domain, Categorical) and not isinstance(domain, Ordinal):
                 alike.setdefault(tuple(value_key(value) for value in domain.values), []).extend(columns)
         for values, columns in alike.items():
             if len(columns) >= _FEWEST_ALIKE and len(values) > 1:
-                self._groups.append((torch.tensor(columns), torch.arange(len(values), dtype=torch.float64)))
+                self._groups.append(_group(columns, len(values)))
         self.columns = {column for columns, _ in self._cells for column in columns}
         self.columns |= {column for columns, _ in self._groups for column in columns.tolist()}
         self.count = len(self._cells) * (_ROUNDS + 2) + len(self._groups)
@@ -154,6 +155,10 @@ class Structure:
         for places, codes in self._groups:
             out.append((flat[:, places, None] == codes).sum(dim=1).to(flat))
         return [block.reshape(*X.shape[:-1], -1) for block in out]
+
+
+def _group(columns: Sequence[int], values: int) -> tuple[Tensor, Tensor]:
+    return torch.tensor(columns), torch.arange(values, dtype=torch.float64)
 
 
 def _counter(cell: Cell) -> Counts:

@@ -27,7 +27,7 @@ from .rows import Rows
 from .warp import RANKS, SCALES
 
 _TAIL = 3
-_NOISE = (-4.0, 1.5)
+_NOISE = (-3.0, 1.5)
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ def rows_of(**parameters: dict[str, object]) -> Rows:
     return Rows(SearchSpace.from_dict(parameters))
 
 
-def test_a_cell_has_blocks_for_paths_operations_and_neighbourhoods() -> None:
+def test_a_cell_has_blocks_for_paths_neighbourhoods_and_operations() -> None:
     rows = rows_of(arch=CELL, lr={"type": "float", "range": [0.0, 1.0]})
     X = rows.encode(rows.space.sample_many(5, np.random.default_rng(0)))
     blocks = rows.structure(X)
-    assert rows.structure.count == len(blocks) == 3
+    assert rows.structure.count == len(blocks) == 4
     assert rows.structure.columns == set(rows.encoding.columns["arch"])
-    assert [len(block) for block in blocks] == [5, 5, 5]
+    assert [len(block) for block in blocks] == [5, 5, 5, 5]
     stacked = rows.structure(X[None, :, :].expand(2, 5, -1))
-    assert [block.shape[:2] for block in stacked] == [(2, 5)] * 3
+    assert [block.shape[:2] for block in stacked] == [(2, 5)] * 4
     assert all(torch.equal(a, b[1]) for a, b in zip(blocks, stacked, strict=True))
 
 
