@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast check format bench lock image docs clean
+.PHONY: help install run test test-fast check format bench bench-peers lock image docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -50,6 +50,13 @@ bench: $(STAMP) ## the benchmarks that need no data from outside
 	@$(BIN)/python benchmarks/launch.py
 	@$(BIN)/python benchmarks/sidecar.py
 	@$(BIN)/python benchmarks/overhead.py
+
+bench-peers: $(STAMP) ## the peers of benchmarks/search, in .venv-peers, which sees .venv and leaves it as it is
+	@$(PYTHON) -m venv --without-pip .venv-peers
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+	  > "$$(.venv-peers/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/omniforge.pth"
+	@.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/search/peers.txt
+	@.venv-peers/bin/python -m pip install --quiet --no-deps HEBO==0.3.6 GPy==1.15.0 paramz==0.10.0
 
 lock: ## resolve pyproject.toml anew into requirements.lock
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && $(PYTHON) -m venv "$$dir/venv" && \

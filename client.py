@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .components.spec import JobSpec
     from .models import ModelVersion
+    from .search import SearchSpace
     from .store import JobRecord, Store
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,42 @@ class Client:
                 raise SpecError(f"Job {job_id} has {record.state} already; there is nothing to cancel.")
             store.jobs.request_cancel(job_id)
         return self.show(job_id)
+
+    def edit_space(
+        self,
+        job_id: str,
+        space: SearchSpace | None = None,
+        *,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+        removed: Sequence[str] = (),
+        preview: bool = False,
+    ) -> Document:
+        """Change a job's search space while it lives; what was found is kept, and running tasks finish and count.
+
+        Args:
+            job_id: A job that has a plan and has not succeeded.
+            space: The new space, such as the advisor suggests.
+            changes: Or the keys to change, by the path of the parameter: ``{"rate": {"range": [0.1, 0.9]}}``.
+            removed: Parameters to take away: they keep their defaults.
+            preview: Say what it would do, and do nothing.
+
+        Returns:
+            ``{job, version, hash, changed, changes, kept, outside}``; see ``docs/json.md``.
+
+        Raises:
+            RecordNotFoundError: There is no such job; with near ids.
+            SpaceError: The result is not a space, or has a parameter that the estimator does not take.
+            SpecError: The job has no plan yet, or its strategy cannot go on in that space.
+            StoreError: The job has succeeded, or its space was changed meanwhile.
+        """
+        from .components import live_space
+
+        with self.store() as store:
+            job = store.jobs.get(job_id)
+            edit = live_space.preview(store, job, space=space, changes=changes, removed=removed)
+            if not preview:
+                live_space.apply(store, edit)
+        return edit.to_dict()
 
     def watch(self, job_id: str, *, interval_s: float = WATCH_INTERVAL_S) -> Iterator[Document]:
         """Yield a job's document whenever something changed, until it has ended."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import doctor, init, jobs, predict, run, serve, space
+from . import doctor, init, jobs, katib, predict, run, serve, space
 
 app = typer.Typer(
     name="omniforge",
@@ -38,6 +38,7 @@ app.add_typer(run.app, name="run")
 app.add_typer(run.compile_app, name="compile")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(space.app, name="space")
+app.add_typer(katib.app, name="katib")
 app.command("predict")(predict.predict)
 app.command("serve", hidden=True)(serve.serve)
 app.command("init")(init.init)

@@ -215,6 +215,8 @@ def show_job(document: Document) -> None:
     console.print(f"[bold]{document['name']}[/] {document['id']}  [{STYLES[document['state']]}]{document['state']}[/]")
     counts = ", ".join(f"{count} {state}" for state, count in document["tasks"].items() if count)
     console.print(f"Tasks: {counts or 'none yet'}")
+    if document["space"] and document["space"]["version"] > 1:
+        console.print(f"Space: version {document['space']['version']} ({document['space']['hash'][:12]})")
     for reason in document["reasons"]:
         console.print(f"  [dim]- {escape(reason)}[/]")
     if document["leaderboard"]:

@@ -1,7 +1,8 @@
-"""``omniforge jobs list|show|watch|resume|cancel``."""
+"""``omniforge jobs list|show|watch|resume|cancel|edit-space``."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -90,3 +91,49 @@ def cancel(job_id: JobId, json: Json = False) -> None:
         print_json(document)
     else:
         out().print(f"Job {job_id} is cancelled. Go on with it later: omniforge jobs resume {job_id}")
+
+
+@app.command("edit-space")
+def edit_space(
+    job_id: JobId,
+    space: Annotated[
+        Path | None, typer.Option("--space", help="The new space (YAML), such as the report suggests.", metavar="FILE")
+    ] = None,
+    changed: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change one key, as YAML: rate.range=[0.1, 0.9].", metavar="PARAMETER.KEY=VALUE"),
+    ] = None,
+    removed: Annotated[
+        list[str] | None,
+        typer.Option("--remove", help="Take a parameter away: it keeps its default.", metavar="PARAMETER"),
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Say what it would do, and do nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Change the search space of a job while it runs; what was found is kept, and running tasks count."""
+    from ..client import Client
+    from ..errors import SpecError
+    from .space import load, settings_of
+
+    if space is None and not changed and not removed:
+        hint = "Give --space FILE, --set PARAMETER.KEY=VALUE or --remove PARAMETER."
+        raise SpecError("There is no change of the space.", hint=hint)
+    document = Client().edit_space(
+        job_id,
+        None if space is None else load(space),
+        changes=settings_of(changed or []),
+        removed=removed or [],
+        preview=preview,
+    )
+    if json:
+        print_json(document)
+        return
+    for change in document["changes"] or ["No difference."]:
+        out().print(change, markup=False)
+    if document["changed"]:
+        verb = "would become" if preview else "is now"
+        out().print(f"The space of {job_id} {verb} version {document['version']}.", markup=False)
+        done = document["kept"] + document["outside"]
+        out().print(
+            f"It has room for {document['kept']} of {done} finished tasks; the others wait until it is widened."
+        )

@@ -27,7 +27,14 @@ Objectives = Annotated[
 Trials = Annotated[int, typer.Option("--trials", help="How many candidates to evaluate.", min=1)]
 TimeBudget = Annotated[str | None, typer.Option("--time-budget", help="End the search after 90s, 10m, 1.5h.")]
 Workers = Annotated[int | None, typer.Option("--workers", help="Candidates at once; default: the free cores.", min=1)]
-Strategy = Annotated[str, typer.Option("--strategy", help="auto, bo, evolution, sobol or random.")]
+Strategy = Annotated[
+    str,
+    typer.Option(
+        "--strategy",
+        help="A name (auto, bo, evolution, random, ...), a YAML file, or a mapping: '{bo: {acquisition: mes}}'.",
+        metavar="NAME|FILE|MAPPING",
+    ),
+]
 Space = Annotated[Path | None, typer.Option("--space", help="A search space (YAML) instead of the estimator's own.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of everything that is random.", min=0)]
 Name = Annotated[str, typer.Option("--name", help="Names the job and the model family; default: the data file.")]
@@ -153,6 +160,7 @@ def _spec(given: dict[str, Any]) -> dict[str, Any]:
         key: given[key]
         for key in ("target", "task", "trials", "workers", "strategy", "seed", "name", "wait", "memory_mb", "delimiter")
     }
+    fields["strategy"] = _strategy(given["strategy"])
     space = given["space"]
     if space is not None:
         from ..search import SearchSpace
@@ -169,6 +177,30 @@ def _spec(given: dict[str, Any]) -> dict[str, Any]:
         "time_budget_s": parse_duration(given["time_budget"]),
         "trial_timeout_s": parse_duration(given["trial_timeout"], name="trial timeout"),
     }
+
+
+def _strategy(written: str) -> str | dict[str, Any]:
+    """Return a strategy's name, or the mapping that a file or the text itself holds.
+
+    Raises:
+        SpecError: The file cannot be read, or it is no YAML, or no name and no mapping.
+    """
+    path = Path(written)
+    is_file = path.suffix in (".yaml", ".yml", ".json")
+    if not is_file and not written.lstrip().startswith("{"):
+        return written
+    import yaml
+
+    hint = "Write a name, or one name with its options: {bo: {acquisition: logei}}."
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8") if is_file else written)
+    except OSError as e:
+        raise SpecError(f"Cannot read the strategy {written!r}: {e.strerror}.", hint=hint) from e
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise SpecError(f"The strategy {written!r} is not YAML: {e}.", hint=hint) from e
+    if not isinstance(content, str | dict):
+        raise SpecError(f"The strategy {written!r} is neither a name nor a mapping.", hint=hint)
+    return content
 
 
 def _run(spec: dict[str, Any], *, as_json: bool, quiet: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,6 +37,25 @@ def load(path: Path) -> SearchSpace:
     if not path.is_file():
         raise SpaceError(f"There is no search space file {str(path)!r}.")
     return SearchSpace.from_yaml(path)
+
+
+def settings_of(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read ``PARAMETER.KEY=VALUE`` settings, values as YAML, into keys by parameter.
+
+    Raises:
+        SpaceError: A text has another form.
+    """
+    from ..search.space.document import read_yaml
+
+    out: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        path, _, key = name.strip().rpartition(".")
+        if not equals or not path:
+            hint = "Write, for example: --set 'learning_rate.range=[0.001, 0.5]'"
+            raise SpaceError(f"{text!r} does not say which key of which parameter changes.", hint=hint)
+        out.setdefault(path, {})[key] = read_yaml(value).plain() if value.strip() else None
+    return out
 
 
 @app.command("validate")

@@ -56,6 +56,7 @@ def job_document(store: Store, job: JobRecord, *, top: int | None = None) -> dic
         "finished_at": _iso(job.finished_at),
         "failures": [_failure(task) for task in tasks if task.state in ("failed", "timeout")],
         "reasons": (job.plan or {}).get("reasons", []),
+        "space": _space(job),
         "error": job.error,
     }
 
@@ -77,6 +78,14 @@ def _summary(
 
 def _phases(job: JobRecord) -> list[str]:
     return [phase["name"] for phase in (job.plan or {}).get("phases", [])]
+
+
+def _space(job: JobRecord) -> dict[str, Any] | None:
+    """Return the version of the space that is searched, from 1, and its hash; None before the formatter made the plan."""
+    plan = job.plan or {}
+    if "space_hash" not in plan:
+        return None
+    return {"version": len(plan.get("space_versions", [])) + 1, "hash": plan["space_hash"]}
 
 
 def _silent_s(job: JobRecord) -> float:

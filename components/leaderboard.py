@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +25,38 @@ def scored(tasks: Sequence[TaskRecord], objectives: Sequence[Objective]) -> list
     return [task for task in tasks if task.state == "succeeded" and all(key in task.rewards for key in keys)]
 
 
+def spent(task: TaskRecord) -> float:
+    """Return the fidelity of a task as one number; ``inf`` for a task without one, which is in full."""
+    return math.inf if task.fidelity is None else math.prod(task.fidelity.values())
+
+
+def fullest(tasks: Sequence[TaskRecord]) -> list[TaskRecord]:
+    """Return the tasks of the highest fidelity among them: less training says less, and is no rival to more."""
+    highest = max((spent(task) for task in tasks), default=math.inf)
+    return [task for task in tasks if spent(task) == highest]
+
+
 def pareto(tasks: Sequence[TaskRecord], objectives: Sequence[Objective]) -> list[TaskRecord]:
-    """Return the tasks that no other one beats in every objective, bounds respected, best primary value first."""
+    """Return the tasks of the highest fidelity that no other one of it beats in every objective, best primary value first.
+
+    Bounds are respected.
+    """
     from ..search import pareto_front
 
-    candidates = scored(tasks, objectives)
+    candidates = fullest(scored(tasks, objectives))
     front = [candidates[i] for i in pareto_front([reward_of(task) for task in candidates], objectives)]
     primary = objectives[0]
     return sorted(front, key=lambda task: -primary.sign * task.rewards[primary.key])
 
 
 def winner(tasks: Sequence[TaskRecord], objectives: Sequence[Objective]) -> TaskRecord | None:
-    """Return the best task, for several objectives the knee of the Pareto front; ``None`` without a scored task."""
+    """Return the best task of the highest fidelity, for several objectives the knee of its Pareto front.
+
+    ``None`` without a scored task.
+    """
     from ..search.pareto import best, knee_point
 
-    candidates = scored(tasks, objectives)
+    candidates = fullest(scored(tasks, objectives))
     if not candidates:
         return None
     rewards = [reward_of(task) for task in candidates]
@@ -47,16 +65,20 @@ def winner(tasks: Sequence[TaskRecord], objectives: Sequence[Objective]) -> Task
 
 
 def ranked(tasks: Sequence[TaskRecord], objectives: Sequence[Objective]) -> list[TaskRecord]:
-    """Return the scored tasks: the winner first, then the front, then the rest; bounds kept before bounds broken."""
+    """Return the scored tasks: the winner first, then the front, then the rest; bounds kept before bounds broken.
+
+    A higher fidelity comes before a lower one.
+    """
     candidates = scored(tasks, objectives)
     on_front = {task.id for task in pareto(candidates, objectives)}
     first = winner(candidates, objectives)
     primary = objectives[0]
 
-    def key(task: TaskRecord) -> tuple[bool, bool, bool, float]:
+    def key(task: TaskRecord) -> tuple[bool, float, bool, bool, float]:
         kept = all(objective.satisfied(task.rewards[objective.key]) for objective in objectives)
         return (
             first is None or task.id != first.id,
+            -spent(task),
             not kept,
             task.id not in on_front,
             -primary.sign * task.rewards[primary.key],

@@ -36,6 +36,7 @@ class JobSpec(BaseModel):
     strategy: str | dict[str, Any] = "auto"
     space: dict[str, Any] | None = Field(default=None, description="replaces the estimator's own search space")
     wait: Literal["adaptive", "sync", "quantile", "async"] = "adaptive"
+    stopping: Literal["median", "learning-curve"] = Field(default="median", description="when a training is cut short")
     trial_timeout_s: float | None = Field(default=None, gt=0)
     memory_mb: int | None = Field(default=None, ge=64, description="limit of one task estimator")
     drop: tuple[str, ...] = ()
@@ -110,14 +111,16 @@ class JobPlan:
 
     Attributes:
         estimator: A provisioned estimator's name or the bundle's folder.
-        space: The search space, as ``SearchSpace.from_dict`` reads it.
+        space: The search space, as ``SearchSpace.from_dict`` reads it; its newest version, where it was changed.
         objectives: The resolved objectives, as ``Objective.from_dict`` reads them; the first is the primary one.
         data_path: The prepared data set's folder.
         memory_bytes: Limit of one task estimator's memory; ``None`` is unlimited.
         time_s: Limit of one task estimator's time.
         time_budget_s: The search phase's time; ``None`` is unlimited.
         final_fidelity: What the winner is trained at.
+        stopping: The rule by which a training is cut short, where ``early_stopping`` is on.
         reasons: Sentences for the person: what was chosen and why.
+        space_versions: The earlier versions of the space, oldest first, each ``{"space", "hash"}``.
         schema_version: The form of this record.
     """
 
@@ -142,6 +145,13 @@ class JobPlan:
     warm_start: list[dict[str, Any]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     schema_version: int = 1
+    space_versions: list[dict[str, Any]] = field(default_factory=list)
+    stopping: str = "median"
+
+    @property
+    def space_version(self) -> int:
+        """The number of the newest version of the space, from 1."""
+        return len(self.space_versions) + 1
 
     def phase(self, name: str) -> Phase:
         """Return the phase of that name.

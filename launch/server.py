@@ -23,6 +23,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from . import child
@@ -117,11 +118,11 @@ class Server:
         return warnings
 
     def _bind(self) -> None:
-        path = self._request["socket_path"]
-        new = f"{path}~"  # under its own name, it can be connected to
-        self._listener.bind(new)
+        path = Path(self._request["socket_path"])
+        new = path.with_name(f"{path.name}~")  # under its own name, it can be connected to
+        self._listener.bind(str(new))
         self._listener.listen(128)
-        os.rename(new, path)
+        new.rename(path)
 
     def _listen(self) -> None:
         signal.set_wakeup_fd(_unblocked(self._bell).fileno(), warn_on_full_buffer=False)

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .ablation import ablation as ablation
     from .candidate import Candidate as Candidate
     from .candidate import Reward as Reward
     from .encoding import Encoding as Encoding
@@ -33,6 +34,7 @@ _LAZY = {
     "Reward": ".candidate",
     "SearchSpace": ".space",
     "SearchStrategy": ".strategy",
+    "ablation": ".ablation",
     "hypervolume": ".pareto",
     "importance": ".importance",
     "knee_point": ".pareto",
@@ -49,6 +51,7 @@ __all__ = [
     "Reward",
     "SearchSpace",
     "SearchStrategy",
+    "ablation",
     "hypervolume",
     "importance",
     "knee_point",

@@ -70,7 +70,7 @@ def neighborhood_counts(cell: Cell, value: Mapping[str, str], rounds: int) -> li
     """
     live = live_edges(cell, value)
     labels: dict[Edge, str] = dict(live)
-    out = [Counter((label,) for label in labels.values())]
+    out: list[Counter[Label]] = [Counter((label,) for label in labels.values())]
     for _ in range(rounds):
         before = {node: sorted(labels[edge] for edge in live if edge[1] == node) for node in range(cell.nodes)}
         after = {node: sorted(labels[edge] for edge in live if edge[0] == node) for node in range(cell.nodes)}

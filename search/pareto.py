@@ -87,6 +87,11 @@ def non_dominated_ranks(Y: FloatArray) -> NDArray[np.int64]:
     Rows with NaN come last.
     """
     ranks = np.full(len(Y), -1, dtype=np.int64)
+    if Y.shape[1] == 1:  # the order of the values: no row need be compared with any other
+        known = np.isfinite(Y[:, 0])
+        values, ranks[known] = np.unique(-Y[known, 0], return_inverse=True)
+        ranks[~known] = len(values)
+        return ranks
     rest, rank = np.arange(len(Y)), 0
     while len(rest):
         front = non_dominated(Y[rest])

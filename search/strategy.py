@@ -43,6 +43,26 @@ class SearchStrategy(ABC):
             SpecError: The objectives or the seed cannot be used.
         """
 
+    def change_space(self, space: SearchSpace) -> None:  # noqa: ARG002
+        """Go on in another version of the space: values added or taken away, ranges widened or cut, parameters that came or went.
+
+        Nothing that was observed is lost. What is valid in the new version informs the search, completed by the defaults of
+        parameters that are new and without those that are gone (see `space.versions.project`); the rest is kept, says nothing
+        and comes back when a later version has room for it. Candidates of earlier versions may still be pending, and their
+        rewards are taken.
+
+        Args:
+            space: The new version; it may be an earlier one again.
+
+        Raises:
+            SpecError: The strategy cannot search ``space``, or none that changes; it goes on as before.
+            RuntimeError: `bind_space` was not called.
+        """
+        raise SpecError(
+            f"The strategy {self.name!r} cannot go on when its space changes.",
+            hint="Start a new search, or choose another strategy.",
+        )
+
     @abstractmethod
     def generate_tasks(self, count: int, *, pending: Sequence[Candidate] = ()) -> list[Candidate]:
         """Propose candidates.
@@ -61,7 +81,7 @@ class SearchStrategy(ABC):
         """Learn what came of candidates: those proposed here and others, in any order, failed and timed out ones too.
 
         Raises:
-            SpaceError: A configuration does not belong to the space; then none of the rewards is learned.
+            SpaceError: A configuration belongs to no version of the space; then none of the rewards is learned.
         """
 
     @abstractmethod
@@ -70,7 +90,7 @@ class SearchStrategy(ABC):
 
     @abstractmethod
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on exactly where `dump` was called; `bind_space` comes first, with the same space and objectives.
+        """Go on exactly where `dump` was called; `bind_space` comes first, with the newest space and the objectives of then.
 
         Raises:
             SpecError: The state is of another strategy, space, objectives or version.
@@ -83,12 +103,25 @@ class SearchStrategy(ABC):
 STRATEGIES: Registry[Callable[..., SearchStrategy]] = Registry(
     "strategy",
     {
+        "asha": ".fidelity.presets:asha",
         "auto": ".bo.strategy:auto",
         "bo": ".bo.strategy:BayesianStrategy",
+        "bohamiann": ".bo.presets:bohamiann",
+        "bohb": ".fidelity.presets:bohb",
         "evolution": ".methods.evolution:EvolutionStrategy",
+        "freeze-thaw": ".fidelity.presets:freeze_thaw",
+        "hyperband": ".fidelity.presets:hyperband",
+        "mfes": ".fidelity.presets:bohb",
+        "mf-nas": ".methods.mf_nas:MaxFlowStrategy",
+        "nsga2": ".methods.nsga2:NSGA2Strategy",
+        "of": ".bo.strategy:of",
+        "of-hd": ".bo.regional.strategy:RegionStrategy",
+        "of-trans": ".bo.transfer.strategy:TransferStrategy",
         "random": ".methods.random:RandomStrategy",
         "seeded": ".methods.seeded:SeededStrategy",
+        "smac": ".bo.presets:smac",
         "sobol": ".methods.sobol:SobolStrategy",
+        "tpe": ".methods.tpe:TPEStrategy",
     },
     package=__package__,
 )

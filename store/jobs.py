@@ -104,6 +104,47 @@ class Jobs:
         require_json(plan, what=f"The plan of job {job_id!r}")
         return self._set(job_id, {"plan": dict(plan)})
 
+    def change_space(
+        self, job_id: str, space: Mapping[str, Any], *, space_hash: str, before: str, changes: Sequence[str] = ()
+    ) -> JobRecord:
+        """Give a job another version of its search space; what drives it hears of it, and so do those who follow it.
+
+        The plan's ``space`` and ``space_hash`` become the new ones, and its ``space_versions`` the earlier ones, oldest first,
+        each ``{"space", "hash"}``.
+
+        Args:
+            job_id: Which one.
+            space: The new version, JSON.
+            space_hash: Its hash.
+            before: The hash of the version that was edited.
+            changes: What changes, in lines, for the event.
+
+        Raises:
+            RecordNotFoundError: There is none of that id.
+            StoreError: It has succeeded, has no plan, or its space was changed by someone else meanwhile.
+            SpecError: The space is not JSON.
+        """
+        require_json(space, what=f"The space of job {job_id!r}")
+
+        def work(session: Session) -> JobRecord:
+            job = locked_job(session, job_id)
+            plan = dict(job.plan or {})
+            if job.state == "succeeded" or not plan:
+                why = "has succeeded" if job.state == "succeeded" else "has no plan yet"
+                raise StoreError(f"Job {job_id!r} {why}: its space cannot be changed.", hint="Start a new job.")
+            if plan["space_hash"] != before:
+                problem = f"The space of job {job_id!r} was changed by someone else meanwhile."
+                raise StoreError(problem, hint=f"See it and edit again: omniforge jobs show {job_id}")
+            earlier = [*plan.get("space_versions", []), {"space": plan["space"], "hash": plan["space_hash"]}]
+            plan |= {"space": dict(space), "space_hash": space_hash, "space_versions": earlier}
+            changed = _changed(session, job_id, {"plan": plan})
+            session.announce(job_id, "tasks")
+            event = {"version": len(earlier) + 1, "hash": space_hash, "changes": list(changes)}
+            session.add_event(job_id, "space_changed", event)
+            return changed
+
+        return self._database.write(work)
+
     def set_result(self, job_id: str, result: Mapping[str, Any]) -> JobRecord:
         """Keep what the job has found so far.
 

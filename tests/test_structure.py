@@ -20,6 +20,7 @@ FLOORS = {
     "registry": 0,
     "files": 0,
     "search": 1,
+    "adapters": 2,
     "store": 2,
     "data": 2,
     "models": 2,
@@ -171,9 +172,9 @@ def test_every_module_says_what_it_is() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["omniforge", "omniforge.search", "omniforge.store", "omniforge.data", "omniforge.models", "omniforge.estimators",
-     "omniforge.estimators.sdk", "omniforge.deploy", "omniforge.launch", "omniforge.sidecar", "omniforge.pipelines",
-     "omniforge.client", "omniforge.cli"],
+    ["omniforge", "omniforge.search", "omniforge.adapters", "omniforge.adapters.katib", "omniforge.store",
+     "omniforge.data", "omniforge.models", "omniforge.estimators", "omniforge.estimators.sdk",
+     "omniforge.deploy", "omniforge.launch", "omniforge.sidecar", "omniforge.pipelines", "omniforge.client", "omniforge.cli"],
 )  # fmt: skip
 def test_imports_are_light(module: str) -> None:
     heavy = "torch mlflow kfp botorch sklearn onnxruntime lightgbm pandas plotly"

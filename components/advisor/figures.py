@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from ...search import Objective, SearchSpace
+    from ...search.ablation import Ablation, Step
     from ...search.importance import Importance
     from ...store import TaskRecord
     from .insight import Insight
 
-ACCENT, MUTED, GOOD = "#2457d6", "#9aa7bd", "#0f9d76"
+ACCENT, MUTED, GOOD, BAD = "#2457d6", "#9aa7bd", "#0f9d76", "#d0376f"
 PALETTE = ("#2457d6", "#e2703a", "#0f9d76", "#a13fbf", "#c79200", "#d0376f", "#4a7c8c", "#7a5c3e")
 MAX_BARS = 15
 LEAST_SHARE = 0.005
@@ -28,8 +29,11 @@ def all_figures(insight: Insight) -> dict[str, go.Figure]:
     for key, found in insight.importance.items():
         if found.main:
             figures[f"importance {key}"] = importance(found, key)
+    if insight.path is not None and insight.path.steps:
+        figures["path"] = winning_path(insight.path, insight.objectives[0])
     if len(insight.board) > 2:
         figures["parallel"] = parallel_coordinates(insight)
+    if len(_placed(insight)) > 2:
         figures["map"] = space_map(insight)
     return figures
 
@@ -141,6 +145,52 @@ def importance(found: Importance, key: str) -> go.Figure:
     return _styled(figure, height=90 + 26 * len(bars))
 
 
+def winning_path(found: Ablation, objective: Objective) -> go.Figure:
+    """Plot what each change on the way from the default configuration to the recommended one adds to the metric.
+
+    Changes that move the metric by less than a hundredth of the largest are one bar at the end.
+    """
+    import plotly.graph_objects as go
+
+    largest = max(abs(step.gain) for step in found.steps)
+    shown = [step for step in found.steps if abs(step.gain) >= 0.01 * largest][:MAX_BARS]
+    before = [found.start, *(step.value for step in found.steps)]
+    moves = {step.path: after - start for step, start, after in zip(found.steps, before, before[1:], strict=False)}
+    texts = [_changed(step) for step in shown]
+    texts = [step.path if texts.count(text) > 1 else text for step, text in zip(shown, texts, strict=True)]
+    labels = ["default", *texts]
+    values = [found.start, *(moves[step.path] for step in shown)]
+    if len(shown) < len(found.steps):
+        labels.append(f"{len(found.steps) - len(shown)} other changes")
+        values.append(found.end - sum(values))
+    up, down = (GOOD, BAD) if objective.sign > 0 else (BAD, GOOD)
+    figure = go.Figure(
+        go.Waterfall(
+            orientation="h",
+            y=[*labels, "recommended"],
+            x=[*values, found.end],
+            measure=["absolute", *["relative"] * (len(values) - 1), "total"],
+            text=[f"{values[0]:.4g}", *(f"{value:+.2g}" for value in values[1:]), f"{found.end:.4g}"],
+            increasing={"marker": {"color": up}},
+            decreasing={"marker": {"color": down}},
+            totals={"marker": {"color": ACCENT}},
+        )
+    )
+    span = max(before) - min(before) or 1.0
+    figure.update_xaxes(
+        title=f"{objective.key}, predicted", range=[min(before) - 0.15 * span, max(before) + 0.2 * span]
+    )
+    figure.update_yaxes(automargin=True, autorange="reversed")
+    return _styled(figure, height=110 + 26 * len(labels))
+
+
+def _changed(step: Step) -> str:
+    """Say what a step changes."""
+    names = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in (step.before, step.after)]
+    text = f"{short(step.path)}: {names[0]} → {names[1]}"
+    return text if len(text) <= 60 else short(step.path)
+
+
 def parallel_coordinates(insight: Insight) -> go.Figure:
     """Plot the tasks as lines through their most important parameters and their objectives."""
     import plotly.graph_objects as go
@@ -170,6 +220,11 @@ def parallel_coordinates(insight: Insight) -> go.Figure:
     return _styled(figure, height=430, margin={"l": 110, "r": 60, "t": 30, "b": 90})
 
 
+def _placed(insight: Insight) -> list[TaskRecord]:
+    """Return the scored tasks of the newest space: it may have changed while the job lived."""
+    return [task for task in insight.board if insight.space.is_valid(task.config)]
+
+
 def space_map(insight: Insight) -> go.Figure:
     """Plot the candidates in two dimensions: near each other when their configurations are alike."""
     import numpy as np
@@ -178,7 +233,7 @@ def space_map(insight: Insight) -> go.Figure:
     from ...search.encoding import Encoding
 
     primary = insight.objectives[0]
-    board = insight.board
+    board = _placed(insight)
     features = Encoding(insight.space).encode([task.config for task in board]).numpy()
     span = np.ptp(features, axis=0)
     features = (features - features.mean(axis=0)) / np.where(span > 0, span, 1.0)

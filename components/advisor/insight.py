@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from .. import leaderboard
 from ..document import SEARCH, objectives_of
+from ..live_space import in_newest, space_versions
+from ..spec import JobPlan
 from .suggestions import Suggestion, suggest
 
 if TYPE_CHECKING:
     from ...data import DataProfile, PreparedData
     from ...models import ModelVersion
     from ...search import Objective, SearchSpace
+    from ...search.ablation import Ablation
     from ...search.importance import Importance
     from ...store import JobRecord, Store, TaskRecord
 
@@ -42,6 +45,7 @@ class Insight:
         importance: Of every parameter on every objective, by the objective's key.
         classes: Per class, for a classification.
         baseline: The default configuration's task, where the pipeline scored it.
+        path: Which changes lead from the default configuration to the recommended one, in the first objective.
     """
 
     job: JobRecord
@@ -56,18 +60,20 @@ class Insight:
     model: ModelVersion | None
     baseline: TaskRecord | None
     suggestions: list[Suggestion] = field(default_factory=list)
+    path: Ablation | None = None
 
 
 def gather(store: Store, job: JobRecord, *, data: PreparedData, model: ModelVersion | None) -> Insight:
     """Gather what the page shows."""
-    from ...search import SearchSpace
-
-    plan = job.plan or {}
+    plan = JobPlan.from_dict(job.plan or {})
     objectives = objectives_of(job)
-    space = SearchSpace.from_dict(plan["space"])
+    versions = space_versions(plan)
+    space = versions.current
     tasks = store.broker.tasks(job.id, phase=SEARCH)
+    placed = in_newest(tasks, versions)
     defaults = store.broker.tasks(job.id, phase="default")
     classes = [] if model is None or data.task != "classification" else class_scores(data, model)
+    baseline = next((task for task in defaults if task.state == "succeeded"), None)
     return Insight(
         job=job,
         tasks=tasks,
@@ -76,11 +82,12 @@ def gather(store: Store, job: JobRecord, *, data: PreparedData, model: ModelVers
         profile=data.profile,
         board=leaderboard.ranked(tasks, objectives),
         front=leaderboard.pareto(tasks, objectives),
-        importance=importances(tasks, objectives, space, seed=int(plan["seed"])),
+        importance=importances(placed, objectives, space, seed=plan.seed),
         classes=classes,
         model=model,
-        baseline=next((task for task in defaults if task.state == "succeeded"), None),
-        suggestions=suggest(tasks, objectives, space, profile=data.profile, classes=classes),
+        baseline=baseline,
+        suggestions=suggest(placed, objectives, space, profile=data.profile, classes=classes),
+        path=winning_path(placed, objectives, space, baseline=baseline, seed=plan.seed),
     )
 
 
@@ -96,6 +103,28 @@ def importances(
         objective.key: importance(space, configs, [task.rewards[objective.key] for task in scored], seed=seed)
         for objective in objectives
     }
+
+
+def winning_path(
+    tasks: Sequence[TaskRecord],
+    objectives: Sequence[Objective],
+    space: SearchSpace,
+    *,
+    baseline: TaskRecord | None,
+    seed: int,
+) -> Ablation | None:
+    """Return which changes made the recommended task better than the default configuration; None without a task."""
+    from ...search import ablation
+
+    primary = objectives[0]
+    ranked = leaderboard.ranked(tasks, objectives)
+    if not ranked:
+        return None
+    known = [*ranked, *([baseline] if baseline is not None and space.is_valid(baseline.config) else [])]
+    known = [task for task in known if primary.key in task.rewards]
+    values = [task.rewards[primary.key] for task in known]
+    configs = [task.config for task in known]
+    return ablation(space, configs, values, goal=primary.goal, target=ranked[0].config, seed=seed)
 
 
 def class_scores(data: PreparedData, model: ModelVersion) -> list[ClassScore]:

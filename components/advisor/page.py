@@ -22,6 +22,11 @@ EXPLAINED = {
         "No task beats one on the front in every objective. The ring marks the recommended one: the knee, where giving up "
         "a little more of one objective stops paying in the other.",
     ),
+    "path": (
+        "What made the winner better than the default",
+        "From the default configuration to the recommended one, one change at a time, always the one that helps most; predicted by "
+        "a random forest on the tasks. A branch is changed with all that is in it.",
+    ),
     "parallel": (
         "What good configurations have in common",
         "One line a task, bright where the primary objective is good. Drag along an axis to keep only the lines that pass there.",
@@ -71,6 +76,8 @@ def _figures(insight: Insight) -> list[dict[str, str]]:
             key = name.removeprefix("importance ")
             title = f"What {key} depends on"
             text = _importance_text(insight, key)
+        if name == "path" and insight.path is not None and insight.path.note:
+            text = f"{text} {insight.path.note}"
         html = figure.to_html(
             full_html=False, include_plotlyjs=index == 0, div_id=f"figure-{index}",
             config={"displayModeBar": False, "responsive": True},

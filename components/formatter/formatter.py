@@ -15,6 +15,7 @@ from ..scheduler.resources import Resources, machine_resources
 from ..scheduler.scheduler import allocate
 from ..spec import JobPlan, JobSpec, Phase
 from . import knowledge, rules
+from .fidelity import with_fidelity
 from .given_space import complete_space
 from .objectives import devices_of, known_goals, resolve_objectives
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ...store import Store
 
 SMOKE_TRIALS = 2
+TRANSFER = "of-trans"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def check(spec: JobSpec, settings: Settings) -> CheckedSpec:
     bundle = load_bundle(spec.estimator)
     bundle.estimator_class()
     space, notes = _space(spec, bundle)
-    strategy(spec.strategy)
+    strategy(with_fidelity(spec.strategy, bundle, trials=spec.trials)[0])
     if spec.task != "auto":
         _objectives(spec, bundle, spec.task)
     data = prepare(
@@ -116,6 +118,8 @@ def format_job(
         space, why = rules.narrow(space, profile)
         reasons += why
     learned = knowledge.recall(store, checked.task_type, profile.meta_features(), space=space, bundle=checked.bundle)
+    chosen, why = _strategy(spec, store, checked, learned.configs)
+    reasons += why
     width = len(checked.data.plan("onehot").feature_names)
     memory = rules.memory_limit(profile.rows, width, asked_mb=spec.memory_mb)
     limit = rules.time_limit(profile.rows, width, asked_s=spec.trial_timeout_s)
@@ -136,7 +140,7 @@ def format_job(
         space=space.to_dict(),
         space_hash=space.hash,
         objectives=[objective.to_dict() for objective in checked.objectives],
-        phases=_phases(spec, space, searched_at, checked, learned.configs),
+        phases=_phases(spec, space, searched_at, checked, chosen),
         data_path=str(checked.data.root),
         data_version=checked.data.data_version,
         workers=allocation.workers,
@@ -148,10 +152,32 @@ def format_job(
         seed=spec.seed,
         final_fidelity=full,
         early_stopping=fidelity is not None and spec.trials >= 10,
+        stopping=spec.stopping,
         devices=devices_of(checked.objectives),
         warm_start=learned.configs,
         reasons=[*reasons, *learned.reasons, memory.reason, limit.reason, *allocation.reasons],
     )
+
+
+def _strategy(
+    spec: JobSpec, store: Store, checked: CheckedSpec, warm_start: list[dict[str, Any]]
+) -> tuple[str | dict[str, Any], list[str]]:
+    """Return the strategy of the search, with what it is given of earlier jobs, and sentences that say so.
+
+    What is handed over becomes part of the plan, so that a job that is resumed goes on exactly.
+    """
+    from ...search.strategy import one_choice
+
+    name, options = one_choice(spec.strategy, "strategy")
+    if name == TRANSFER and "tasks" not in options:
+        meta_features = checked.profile.meta_features()
+        tasks, why = knowledge.earlier_tasks(store, checked.task_type, meta_features, bundle=checked.bundle)
+        if tasks:
+            return {TRANSFER: {**options, "tasks": tasks}}, why
+    asked, why = with_fidelity(spec.strategy, checked.bundle, trials=spec.trials)
+    if warm_start:
+        return {"seeded": {"configs": warm_start, "then": asked}}, why
+    return asked, why
 
 
 def _phases(
@@ -159,11 +185,8 @@ def _phases(
     space: SearchSpace,
     fidelity: dict[str, float] | None,
     checked: CheckedSpec,
-    warm_start: list[dict[str, Any]],
+    strategy: str | dict[str, Any],
 ) -> list[Phase]:
-    strategy: str | dict[str, Any] = spec.strategy
-    if warm_start:
-        strategy = {"seeded": {"configs": warm_start, "then": spec.strategy}}
     search = Phase("search", spec.trials, strategy, fidelity)
     if spec.kind == "nocode":
         return [search]

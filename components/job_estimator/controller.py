@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ...errors import JobFailedError, StoreError
+from ..live_space import space_versions
 from ..spec import JobPlan, Phase
 from .waiting import POLICIES, OpenTask
 
 if TYPE_CHECKING:
     from ...search import Objective, SearchSpace, SearchStrategy
+    from ...search.space.versions import SpaceVersions
     from ...store import Store, TaskRecord
 
 log = logging.getLogger(__name__)
@@ -52,13 +54,13 @@ class JobEstimator:
     """
 
     def __init__(self, store: Store, job_id: str, *, phase: str) -> None:
-        from ...search import Objective, SearchSpace
+        from ...search import Objective
 
         self.store = store
         self.job_id = job_id
         self.plan = JobPlan.from_dict(store.jobs.get(job_id).plan or {})
         self.phase: Phase = self.plan.phase(phase)
-        self.space: SearchSpace = SearchSpace.from_dict(self.plan.space)
+        self._versions: SpaceVersions = space_versions(self.plan)
         self.objectives: list[Objective] = [Objective.from_dict(o) for o in self.plan.objectives]
         self.policy = POLICIES.get(self.plan.wait)()
         self._told: set[int] = set()
@@ -67,9 +69,15 @@ class JobEstimator:
         self._known: dict[int, TaskRecord] = {}
         self._position: int | None = None
         self._ask_s = 0.0
+        self._staged = False
         self._cost: Any = None
         self._started = time.monotonic()
         self._spent_before_s = 0.0
+
+    @property
+    def space(self) -> SearchSpace:
+        """The newest version of the job's space that is known here."""
+        return self._versions.current
 
     def run(self) -> PhaseSummary:
         """Evaluate the phase's tasks and close it.
@@ -99,6 +107,7 @@ class JobEstimator:
     def _search(self, strategy: SearchStrategy, *, deadline: float) -> None:
         while not self._cancelled():
             self.store.broker.expire(self.job_id)
+            self._follow_space(strategy)
             tasks = self._tasks()
             self._learn(strategy, tasks)
             open_tasks = [task for task in tasks if task.state in OPEN]
@@ -131,6 +140,20 @@ class JobEstimator:
                 phase=self.phase.name,
             )
 
+    def _follow_space(self, strategy: SearchStrategy) -> None:
+        """Go on in the newest version of the space; what nobody has begun and it does not hold is cancelled."""
+        document = self.store.jobs.get(self.job_id).plan or {}
+        if document.get("space_hash") == self.plan.space_hash:
+            return
+        self.plan = JobPlan.from_dict(document)
+        self._versions, self._cost = space_versions(self.plan), None
+        strategy.change_space(self.space)
+        log.info("the space is now version %d", self.plan.space_version)
+        for task in self.store.broker.tasks(self.job_id, states=("pending",), phase=self.phase.name):
+            if self._versions.project(task.config).config is None:
+                self.store.broker.cancel(task.id)
+        self._save(strategy)
+
     def _learn(self, strategy: SearchStrategy, tasks: Sequence[TaskRecord]) -> None:
         fresh = [task for task in tasks if task.state in FINISHED and task.id not in self._told]
         if not fresh:
@@ -156,6 +179,7 @@ class JobEstimator:
         self._ask_s = spent if self._ask_s == 0 else 0.5 * (self._ask_s + spent)
         if not found:
             return False
+        self._staged = self._staged or any(c.fidelity is not None for c in found)
         candidates = [Candidate(c.config, c.fidelity or self.phase.fidelity) for c in found]
         try:
             self.store.broker.put(self.job_id, candidates, phase=self.phase.name)
@@ -167,8 +191,11 @@ class JobEstimator:
         return True
 
     def _lookahead(self) -> int:
-        """How many candidates the workers use up while the strategy thinks, with half as much again to spare."""
-        if not self._durations_s:
+        """How many candidates the workers use up while the strategy thinks, with half as much again to spare.
+
+        None for a strategy that chooses fidelities: what is asked for before results are there cannot be continued from them.
+        """
+        if self._staged or not self._durations_s:
             return 0
         recent = self._durations_s[-20:]
         think_s = max(self._ask_s, SLOW_ASK_S)  # the next one may be the first that fits a model
@@ -197,10 +224,14 @@ class JobEstimator:
         if self._cost is None:
             from .cost import CostModel
 
-            self._cost = CostModel(self.space, seed=self.plan.seed)
-        self._cost.fit([task.config for task in self._finished], self._durations_s)
-        costs: list[float | None] = self._cost.upper_s(configs)
-        return costs
+            self._cost = CostModel(self.space)
+        known = [(self._versions.project(task.config).config, task.duration_s or 0.0) for task in self._finished]
+        fitting = [(config, duration_s) for config, duration_s in known if config is not None]
+        self._cost.fit([config for config, _ in fitting], [duration_s for _, duration_s in fitting])
+        projected = [self._versions.project(config).config for config in configs]
+        costs: list[float | None] = self._cost.upper_s([config for config in projected if config is not None])
+        found = iter(costs)
+        return [None if config is None else next(found) for config in projected]
 
     def _reward(self, task: TaskRecord) -> Any:
         from ...search import Candidate, Reward
@@ -226,19 +257,34 @@ class JobEstimator:
         from ...search import strategy as make_strategy
 
         strategy = make_strategy(self.phase.strategy)
-        strategy.bind_space(self.space, self.objectives, seed=self.plan.seed)
+        strategy.bind_space(self._space_of(state), self.objectives, seed=self.plan.seed)
         if "strategy" in state:
             strategy.load(state["strategy"])
             self._told = set(state["told"])
             self._spent_before_s = float(state.get("spent_s", 0.0))
             known = self.store.broker.tasks(self.job_id, phase=self.phase.name)
             self._note([task for task in known if task.id in self._told])
+            if self._version_of(state) < self.plan.space_version:  # it was changed while nobody drove the job
+                strategy.change_space(self.space)
         return strategy
+
+    def _version_of(self, state: dict[str, Any]) -> int:
+        return int(state.get("space_version", 1 if "strategy" in state else self.plan.space_version))
+
+    def _space_of(self, state: dict[str, Any]) -> SearchSpace:
+        """Return the version of the space that a saved state is of; the newest without one."""
+        from ...search import SearchSpace
+
+        version = self._version_of(state)
+        if version >= self.plan.space_version:
+            return self.space
+        return SearchSpace.from_dict(self.plan.space_versions[version - 1]["space"])
 
     def _save(self, strategy: SearchStrategy) -> None:
         state = {
             "version": STATE_VERSION,
             "strategy": strategy.dump(),
+            "space_version": self.plan.space_version,
             "told": sorted(self._told),
             "spent_s": self._spent_before_s + time.monotonic() - self._started,
         }

@@ -61,10 +61,10 @@ class BuiltModel:
 class FinalWorker(Worker):
     """Trains in full, saves, always exports, and measures at least on this machine."""
 
-    def request(self) -> TrialRequest:
+    def request(self, task: TaskRecord) -> TrialRequest:
         """Return how the winner is evaluated."""
         return replace(
-            super().request(),
+            super().request(task),
             devices=tuple(self.plan.devices) or ("local",),
             is_trainer=True,
             export=REQUIRED if self.plan.devices else IF_POSSIBLE,

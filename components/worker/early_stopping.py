@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -15,23 +16,28 @@ RECORD_EVERY_S = 0.2
 
 
 class EarlyStopping:
-    """Record a task's progress and decide by the median rule; safe to call from the sidecar's threads.
+    """Record a task's progress and decide by a rule; safe to call from the sidecar's threads.
 
     Args:
         store: The record of work.
         task: The task that is being trained.
         objective: The primary objective.
         enabled: Only record when false.
+        rule: ``median``, or ``learning-curve``: by a forecast of the value at the end of the task's fidelity.
     """
 
-    def __init__(self, store: Store, task: TaskRecord, *, objective: Objective, enabled: bool) -> None:
-        from ...search.stopping import MedianStopping
+    def __init__(
+        self, store: Store, task: TaskRecord, *, objective: Objective, enabled: bool, rule: str = "median"
+    ) -> None:
+        from ...search.stopping import LearningCurveStopping, MedianStopping
 
         self._store = store
         self._task = task
         self._objective = objective
         self._enabled = enabled
-        self._rule = MedianStopping()
+        self._median = MedianStopping()
+        self._forecast = LearningCurveStopping() if rule == "learning-curve" else None
+        self._own: list[tuple[int, float]] = []
         self._lock = threading.Lock()
         self._recorded_at = 0.0
         self._read_at = 0.0
@@ -54,10 +60,20 @@ class EarlyStopping:
             if not self._enabled:
                 return False
             self._refresh(now)
-            if self._rule.should_stop(step, best, self._curves, self._objective.goal):
+            self._own.append((step, value))
+            if self._stops(step, best):
                 self.stopped_at = step
                 return True
             return False
+
+    def _stops(self, step: int, best: float) -> bool:
+        goal = self._objective.goal
+        if self._forecast is None:
+            return self._median.should_stop(step, best, self._curves, goal)
+        if not self._task.fidelity:  # nobody knows where it will end
+            return False
+        last = math.prod(self._task.fidelity.values())
+        return self._forecast.should_stop(self._own, self._curves, goal, last=last)
 
     def _refresh(self, now: float) -> None:
         """Read the other tasks' curves, at most every two seconds."""

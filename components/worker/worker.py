@@ -6,10 +6,12 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import StaleAttemptError
 from ...settings import Settings
+from ..live_space import space_versions
 from ..spec import JobPlan
 from ..task_estimator.tte import REQUIRED
 from .early_stopping import EarlyStopping
@@ -63,19 +65,23 @@ class Worker:
         self.launcher = launcher
         self.plan = JobPlan.from_dict(store.jobs.get(job_id).plan or {})
         self.objectives: list[Objective] = [Objective.from_dict(o) for o in self.plan.objectives]
-        own_space = load_bundle(self.plan.estimator).space.hash == self.plan.space_hash
+        self._own_hash = load_bundle(self.plan.estimator).space.hash
+        self._versions = space_versions(self.plan)
         self._request = TrialRequest(
             self.plan,
             folder=settings.job_path(job_id),
             locks=settings.home_path / "locks",
             devices=tuple(self.plan.devices),
             export=REQUIRED if self.plan.devices else None,
-            space=None if own_space else self.plan.space,
         )
 
-    def request(self) -> TrialRequest:
-        """How a task of this phase is evaluated."""
-        return self._request
+    def request(self, task: TaskRecord) -> TrialRequest:
+        """How a task of this phase is evaluated: checked against the version of the space that it is of."""
+        source = self._versions.source(task.config)
+        if source is None:  # the space was changed since this worker looked
+            self._versions = space_versions(JobPlan.from_dict(self.store.jobs.get(self.job_id).plan or {}))
+            source = self._versions.source(task.config) or self._versions.current
+        return replace(self._request, space=None if source.hash == self._own_hash else source.to_dict())
 
     def run(self, on_outcome: Callable[[TaskRecord, Outcome], None] | None = None) -> int:
         """Work until the phase is closed and nothing is left; return how many tasks were evaluated."""
@@ -110,8 +116,9 @@ class Worker:
                 task,
                 objective=self.objectives[0],
                 enabled=self.plan.early_stopping and task.phase == "search",
+                rule=self.plan.stopping,
             )
-            trial = Trial(task, self.request(), sidecar=self.sidecar, launcher=self.launcher)
+            trial = Trial(task, self.request(task), sidecar=self.sidecar, launcher=self.launcher)
             return trial.run(stopping=stopping, lost=lost, on_launched=on_launched)
 
     def _report(self, task: TaskRecord, outcome: Outcome) -> bool:

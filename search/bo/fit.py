@@ -50,9 +50,8 @@ class Evidence:
         inverse = torch.cholesky_inverse(factor)
         (slope,) = torch.autograd.grad(covariance, v, grad_outputs=0.5 * (inverse - alpha @ alpha.T))
         likelihood = 0.5 * float(self._y @ alpha[:, 0]) + float(factor.diagonal().log().sum())
-        z = (v.detach() - self._kernel.mean) / self._kernel.std
-        total = likelihood + 0.5 * float(z @ z)
-        return total / n, (slope + z / self._kernel.std) / n
+        penalty, push = self._kernel.penalty(v.detach())
+        return (likelihood + penalty) / n, (slope + push) / n
 
 
 def fit(evidence: Evidence, kernel: MixedKernel, *, start: Sequence[float] | None) -> list[float]:

@@ -17,6 +17,7 @@ from linear_operator.operators import DenseLinearOperator, DiagLinearOperator
 from torch import Tensor
 
 from .fit import JITTER, Evidence, fit
+from .input_kernel import kernel_for
 from .kernel import MixedKernel
 from .rows import Rows
 
@@ -28,11 +29,16 @@ class GaussianProcess(Model):  # type: ignore[misc]  # botorch has no type hints
 
     Args:
         rows: The space's rows.
+        inactive: Where the kernel puts what is not active: ``"neutral"`` or ``"arc"``; see `input_kernel`.
+        warping: Whether a warping of the numeric columns is learned.
+
+    Raises:
+        SpecError: ``inactive`` is another word.
     """
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, inactive: str = "neutral", warping: bool = False) -> None:
         super().__init__()
-        self._kernel = MixedKernel(rows)
+        self._kernel: MixedKernel = kernel_for(rows, inactive=inactive, warping=warping)
         self._v = torch.empty(0)
         self._X = self._Y = self._variance = torch.empty(0)
 

@@ -27,10 +27,17 @@ CONSTANT = 1.0
 
 @dataclass(frozen=True)
 class Embedded:
-    """Rows split by kind: `(b) x n x d_numeric` and the indicators of values, `(b) x n x d_indicators`."""
+    """Rows split by kind.
+
+    Args:
+        numeric: `(b) x n x d_numeric`-dim.
+        indicators: Of the values of categorical columns, `(b) x n x d_indicators`-dim.
+        blocks: Count features, each `(b) x n x d_k`-dim, where a kernel takes any.
+    """
 
     numeric: Tensor
     indicators: Tensor
+    blocks: tuple[Tensor, ...] = ()
 
 
 class MixedKernel:
@@ -77,13 +84,20 @@ class MixedKernel:
             A `(m) x (b) x n x k`-dim Tensor.
         """
         scale, share, _ = self.scalars(v)
-        overlap = torch.exp(-self._distance(A.indicators, B.indicators, self._overlap_roots(v))) if self._c else None
         if not self._n:
-            return CONSTANT + scale * (torch.ones(()) if overlap is None else overlap)
+            return CONSTANT + scale * (self.overlap(v, A, B) if self._c else torch.ones(()))
+        matern = self.matern(v, A, B)
+        return CONSTANT + scale * (self.overlap(v, A, B) * (share + (1.0 - share) * matern) if self._c else matern)
+
+    def overlap(self, v: Tensor, A: Embedded, B: Embedded) -> Tensor:
+        """Return the part over all categorical columns, `(m) x (b) x n x k`-dim."""
+        return torch.exp(-self._distance(A.indicators, B.indicators, self._overlap_roots(v)))
+
+    def matern(self, v: Tensor, A: Embedded, B: Embedded) -> Tensor:
+        """Return the part over all numeric columns, `(m) x (b) x n x k`-dim."""
         # the tiny offset keeps the root differentiable where rows coincide
         r = _SQRT_5 * torch.sqrt(self._distance(A.numeric, B.numeric, torch.exp(-v[..., : self._n])) + 1e-12)
-        matern = (1.0 + r + r * r / 3.0) * torch.exp(-r)
-        return CONSTANT + scale * (matern if overlap is None else overlap * (share + (1.0 - share) * matern))
+        return (1.0 + r + r * r / 3.0) * torch.exp(-r)
 
     def diagonal(self, v: Tensor) -> Tensor:
         """Return the prior variance, `(m) x 1 x 1`-dim."""
@@ -93,6 +107,11 @@ class MixedKernel:
         """Return scale, share and noise variance, each `(m) x 1 x 1`-dim."""
         tail = v[..., -3:, None, None]
         return torch.exp(tail[..., 0, :, :]), torch.sigmoid(tail[..., 1, :, :]), torch.exp(tail[..., 2, :, :])
+
+    def penalty(self, v: Tensor) -> tuple[float, Tensor]:
+        """Return the negative log density of the prior, up to a constant, and its gradient at a `p`-dim Tensor."""
+        z = (v - self.mean) / self.std
+        return 0.5 * float(z @ z), z / self.std
 
     def _overlap_roots(self, v: Tensor) -> Tensor:
         # a mismatch of two values differs in two indicators, of a value and INACTIVE in one

@@ -19,14 +19,44 @@ if TYPE_CHECKING:
 AcquisitionFunction = Callable[["Tensor"], "Tensor"]
 """Maps a `(b) x q x d`-dim Tensor to a `(b)`-dim one; larger is better; differentiable in the numeric columns."""
 
+LISTED = 20_000
+"""The largest space, in configurations, that is looked at as a whole."""
+
 
 @dataclass(frozen=True)
 class Observed:
-    """What the surrogate learns from: a `n x d`-dim Tensor of rows and a `n x m`-dim Tensor of targets to maximize."""
+    """What is known, for the surrogate and for acquisitions.
+
+    Args:
+        X: A `n x d`-dim Tensor of rows.
+        Y: A `n x m`-dim Tensor of targets to maximize.
+        goals: What the targets stand for.
+        rows: What the columns of ``X`` stand for; None where nobody needs it.
+        duration_s: A `n`-dim Tensor of seconds, NaN where unknown, or None.
+        total: How many observations there are, of which ``X`` may be a selection; 0 stands for `n`.
+        budget: How many evaluations are planned in all, or None.
+        candidates: A `N x d`-dim Tensor of rows that stand for the space, for acquisitions that sample its optimum; the
+            suggester sets it, None stands for ``X``.
+    """
 
     X: Tensor
     Y: Tensor
     goals: Goals
+    rows: Rows | None = None
+    duration_s: Tensor | None = None
+    total: int = 0
+    budget: int | None = None
+    candidates: Tensor | None = None
+
+    @property
+    def count(self) -> int:
+        """The number of observations."""
+        return self.total or len(self.X)
+
+    @property
+    def used(self) -> float:
+        """The share of the budget that is used, in [0, 1]; a half while the budget is unknown."""
+        return 0.5 if self.budget is None else min(1.0, self.count / self.budget)
 
 
 class Surrogate(Protocol):
@@ -73,7 +103,13 @@ class Surrogate(Protocol):
 
 
 class Acquisition(Protocol):
-    """What is worth evaluating next, given a surrogate."""
+    """What is worth evaluating next, given a surrogate.
+
+    An acquisition may say more by attributes, all optional: ``logarithmic`` (its function is the log of a value that is not
+    negative, so that weights and probabilities are added to it; false by default), a method ``joint()`` that returns an
+    acquisition whose function takes several rows at once, and a method ``declines(goals) -> bool`` that says whether its
+    function falls everywhere once the surrogate also knows a row with the value that it expected there.
+    """
 
     def build(self, surrogate: Surrogate, observed: Observed, *, pending: Tensor, seed: int) -> AcquisitionFunction:
         """Return the function to maximize.
@@ -81,7 +117,8 @@ class Acquisition(Protocol):
         Args:
             surrogate: Conditioned on the observations, and on what the suggester believes of the pending rows.
             observed: The observations and the goals.
-            pending: A `p x d`-dim Tensor of rows under evaluation.
+            pending: A `p x d`-dim Tensor of rows under evaluation; those that the surrogate does not know yet are for
+                acquisitions that can take them into account.
             seed: Of sampled acquisitions.
         """
 
@@ -94,7 +131,12 @@ class CandidateGenerator(Protocol):
 
 
 class AcquisitionOptimizer(Protocol):
-    """How an acquisition is maximized over a mixed and conditional space."""
+    """How an acquisition is maximized over a mixed and conditional space.
+
+    An optimizer that looks at every configuration of some spaces says so by an optional method ``lists(rows) -> bool``;
+    no candidates are generated for it then. A function with the attribute ``declining`` is nowhere larger than the one that
+    the same optimizer maximized before, which spares it most rows.
+    """
 
     def maximize(
         self,

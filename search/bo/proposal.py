@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +15,12 @@ from linear_operator.utils.errors import NotPSDError
 
 from ..pareto import FloatArray, fitness_order
 from ..space import Config
-from .composition import Choice, compose
+from .composition import Choice, Parts, compose
+from .failures import avoiding, can_avoid
 from .fitted import Fitted
 from .parts import Observed, Search
 from .rows import Rows
-from .warp import warp
+from .warp import COMPRESSED, warp
 
 if TYPE_CHECKING:
     from ..objective import Objective
@@ -27,11 +29,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Data:
-    """What is known: `n` configurations, their `n x m` targets to maximize (NaN rows failed), and what is pending."""
+    """What is known of a search.
+
+    Args:
+        configs: The `n` configurations observed.
+        Y: Their `n x m` targets to maximize; NaN rows failed.
+        pending: Configurations under evaluation.
+        durations_s: How long each of the `n` took in seconds, None where unknown; empty when nothing is known.
+        budget: How many evaluations are planned in all, or None.
+    """
 
     configs: Sequence[Config]
     Y: FloatArray
     pending: Sequence[Config]
+    durations_s: Sequence[float | None] = ()
+    budget: int | None = None
+
+    def seconds(self, chosen: Sequence[int]) -> torch.Tensor | None:
+        """Return the durations of some observations, NaN where unknown; None when none is known."""
+        if not any(seconds is not None for seconds in self.durations_s):
+            return None
+        known = [self.durations_s[i] for i in chosen]
+        return torch.tensor([math.nan if s is None else s for s in known], dtype=torch.float64)
 
 
 class Proposer:
@@ -42,6 +61,8 @@ class Proposer:
         objectives: What to optimize.
         choices: The parts by kind; see `compose`.
         max_observations: The most that the surrogate learns from, see `select`.
+        failures: ``"worst"``: failures count as the worst that was seen; ``"model"``: where they are is modelled, see
+            `failures`, for acquisitions that are logs.
     """
 
     def __init__(
@@ -51,7 +72,9 @@ class Proposer:
         *,
         choices: Mapping[str, Choice],
         max_observations: int,
+        failures: str = "worst",
     ) -> None:
+        self._failures = failures
         self._rows = Rows(space)
         self._objectives = tuple(objectives)
         self._choices = choices
@@ -78,11 +101,25 @@ class Proposer:
         self, count: int, data: Data, *, fitted: Fitted, is_new: Callable[[Config], bool], rng: np.random.Generator
     ) -> tuple[list[Config], Fitted]:
         chosen = select(data.Y, self._objectives, limit=self._max_observations)
-        targets, goals = warp(data.Y[chosen], self._objectives)
-        X = self._rows.encode([data.configs[i] for i in chosen])
-        observed = Observed(X, torch.from_numpy(targets), goals)
         parts = compose(self._choices, self._rows)
+        if self._failures == "model" and can_avoid(parts.acquisition):
+            parts, chosen = self._avoiding(parts, chosen, data)
+        scale = getattr(parts.surrogate, "scale", COMPRESSED)
+        # a coin decides on the view: what is fine near the best, or what is large anywhere (a hedge, as of acquisitions in
+        # Hoffman et al., UAI 2011)
+        wide = bool(rng.integers(2))
+        targets, goals = warp(data.Y[chosen], self._objectives, scale=scale, wide=wide)
+        X = self._rows.encode([data.configs[i] for i in chosen])
         total = len(data.Y)
+        observed = Observed(
+            X,
+            torch.from_numpy(targets),
+            goals,
+            rows=self._rows,
+            duration_s=data.seconds(chosen),
+            total=total,
+            budget=data.budget,
+        )
         refit = total - fitted.count >= max(1, total // 20)
         parts.surrogate.fit(X, observed.Y, start=fitted.hyperparameters, refit=refit)
         search = Search(
@@ -98,6 +135,15 @@ class Proposer:
         found = parts.suggester.suggest(count, self._rows.encode(data.pending), search=search)
         vectors = tuple(tuple(vector) for vector in parts.surrogate.hyperparameters)
         return self._rows.decode(found), Fitted(total if refit else fitted.count, vectors)
+
+    def _avoiding(self, parts: Parts, chosen: list[int], data: Data) -> tuple[Parts, list[int]]:
+        """Return parts whose acquisition avoids failures, and the observations among ``chosen`` that succeeded."""
+        succeeded = np.isfinite(data.Y[chosen]).all(axis=1)
+        if succeeded.all() or succeeded.sum() < 2:
+            return parts, chosen
+        X = self._rows.encode([data.configs[i] for i in chosen])
+        acquisition = avoiding(parts.acquisition, self._rows, X, succeeded=torch.from_numpy(succeeded))
+        return replace(parts, acquisition=acquisition), [chosen[int(i)] for i in np.flatnonzero(succeeded)]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ every value; both lie in the middle of what they could be, so that a row says no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,17 @@ import torch
 from ..design import width
 from ..encoding import Encoding
 from ..space import Config
+from .parts import LISTED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..space import SearchSpace
+    from .structure import Structure
 
 INACTIVE = -1.0
-MIDDLE = 0.5
+MIDDLE = math.nextafter(0.5, 1.0)
+"""The middle by a hair, so that it can be told from the value of an active column."""
 
 
 class Rows:
@@ -58,9 +62,30 @@ class Rows:
             out[self.encoding.columns.get(path, [])] = True
         return out
 
+    @cached_property
+    def every(self) -> Tensor | None:
+        """All configurations of a space of at most `LISTED`, equivalent ones once; a `N x d`-dim Tensor, None if larger."""
+        if self.space.size() > LISTED:
+            return None
+        found: dict[str, Config] = {}
+        for config in self.space.configurations():
+            found.setdefault(self.space.config_hash(config), config)
+        return self.encode(list(found.values()))
+
+    @cached_property
+    def structure(self) -> Structure:
+        """What is counted in rows beyond their columns; computed once per cell."""
+        from .structure import Structure
+
+        return Structure(self)
+
     def encode(self, configs: Sequence[Mapping[str, Any]]) -> Tensor:
         """Return configurations as a `n x d`-dim float64 Tensor."""
         return torch.where(self.encoding.activity(configs), self.encoding.encode(configs), self._neutral)
+
+    def active(self, X: Tensor) -> Tensor:
+        """Say which columns of a `(b) x d`-dim Tensor of rows are active, by what they hold; a bool Tensor of its shape."""
+        return self._neutral != X
 
     def decode(self, X: Tensor) -> list[Config]:
         """Return the valid configurations nearest to a `n x d`-dim Tensor of rows."""

@@ -6,25 +6,30 @@ Whatever the model cannot do (a fit that fails, targets that are all alike) is l
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ...errors import SpecError
+from ..candidate import SUCCEEDED
 from ..design import SobolDesign
 from ..methods.proposing import Ask, ProposingStrategy
 from ..pareto import fitness_order
 from ..space import Config
 from ..strategy import check_integer
-from .composition import Choice, check_choices
+from .composition import Choice, check_choices, check_search
 from .fitted import Fitted
 
 if TYPE_CHECKING:
+    from ..objective import Objective
     from ..space import SearchSpace
     from .proposal import Proposer
 
 log = logging.getLogger(__name__)
 
+AUTO = "auto"
+FAILURES = ("worst", "model")
 _FEWEST, _MOST = 8, 16
 _PARENTS = 5
 
@@ -32,18 +37,23 @@ _PARENTS = 5
 class BayesianStrategy(ProposingStrategy):
     """Evaluate the default configuration and a Sobol design, then what the acquisition prefers.
 
-    Failed and timed out candidates count as the worst that was seen in every objective. Pending ones are believed to return
-    what the model predicts.
+    Failed and timed out candidates count as the worst that was seen in every objective, or are avoided by a model of where
+    they are. Pending ones are believed to return what the model predicts.
 
     Args:
         initial: Configurations before the model is used, at least 2; by default twice the branches of the widest choice with
             submodules, within 8 and 16.
-        surrogate: What models the targets: ``"gp"``.
-        acquisition: ``"auto"``, ``"logei"``, ``"ehvi"`` or ``"qlognehvi"``.
-        optimizer: What maximizes the acquisition: ``"mixed"``.
-        generator: Where it starts: ``"mixture"`` or ``"uniform"``.
-        suggester: How a batch is chosen: ``"believer"``.
+        surrogate: What models the targets, ``"auto"`` for what suits the space (``"of"`` where cells or unordered choices are
+            all there is to choose, else ``"gp"``); the names of parts are those of `composition`, and docs/search.md
+            explains them.
+        acquisition: What is worth evaluating.
+        optimizer: What maximizes the acquisition.
+        generator: Where it starts.
+        suggester: How a batch is chosen.
         max_observations: The most that the model learns from, at least 10; see `proposal.select`.
+        budget: How many evaluations are planned in all, at least 1, for parts that follow a schedule.
+        failures: What failed candidates teach: ``"worst"``, that they are as bad as the worst that was seen, or ``"model"``,
+            where candidates fail; see `failures`.
 
     Raises:
         UnknownNameError: A part has another name.
@@ -56,18 +66,25 @@ class BayesianStrategy(ProposingStrategy):
         self,
         *,
         initial: int | None = None,
-        surrogate: Choice = "gp",
-        acquisition: Choice = "auto",
+        surrogate: Choice = AUTO,
+        acquisition: Choice = AUTO,
         optimizer: Choice = "mixed",
         generator: Choice = "mixture",
         suggester: Choice = "believer",
         max_observations: int = 256,
+        budget: int | None = None,
+        failures: str = "worst",
     ) -> None:
         super().__init__()
+        if failures not in FAILURES:
+            raise SpecError(f"failures is {failures!r}, expected 'worst' or 'model'.")
+        self._failures = failures
+        self._budget = None if budget is None else check_integer(budget, "budget", low=1)
         self._given_initial = None if initial is None else check_integer(initial, "initial", low=2)
         self._max_observations = check_integer(max_observations, "max_observations", low=10)
+        self._chooses = surrogate == AUTO
         self._choices: dict[str, Choice] = {
-            "surrogate": surrogate,
+            "surrogate": "gp" if self._chooses else surrogate,
             "acquisition": acquisition,
             "optimizer": optimizer,
             "generator": generator,
@@ -78,6 +95,34 @@ class BayesianStrategy(ProposingStrategy):
         self._design: SobolDesign | None = None
         self._proposer: Proposer | None = None
         self._fitted = Fitted()
+
+    def bind_space(self, space: SearchSpace, objectives: Sequence[Objective], *, seed: int) -> None:
+        """Start a search; see `SearchStrategy.bind_space`.
+
+        Raises:
+            SpecError: A part takes another number of objectives, or a smaller space.
+        """
+        self._choose(space)
+        optimized = sum(objective.optimized for objective in objectives)
+        if optimized:
+            check_search(self._choices, objectives=optimized, size=space.size())
+        super().bind_space(space, objectives, seed=seed)
+
+    def change_space(self, space: SearchSpace) -> None:
+        """Go on in another version of the space; see `SearchStrategy.change_space`.
+
+        Raises:
+            SpecError: A part takes a smaller space.
+        """
+        self._choose(space)
+        optimized = sum(objective.optimized for objective in self.history.objectives)
+        check_search(self._choices, objectives=optimized, size=space.size())
+        super().change_space(space)
+
+    def _choose(self, space: SearchSpace) -> None:
+        """Settle on the surrogate that suits a space, where that is left open."""
+        if self._chooses:
+            self._choices["surrogate"] = "of" if _is_discrete(space) else "gp"
 
     # -------------------------------------------------------------------------------------------------- proposals
 
@@ -123,12 +168,20 @@ class BayesianStrategy(ProposingStrategy):
         history = self.history
         if self._proposer is None:
             self._proposer = Proposer(
-                history.space, history.objectives, choices=self._choices, max_observations=self._max_observations
+                history.space,
+                history.objectives,
+                choices=self._choices,
+                max_observations=self._max_observations,
+                failures=self._failures,
             )
         found, self._fitted = self._proposer.propose(
             count,
             Data(
-                history.configs, history.targets(), [config for config in ask.pending if history.space.is_valid(config)]
+                history.configs,
+                history.targets(),
+                ask.pending,
+                durations_s=[o.duration_s if o.state == SUCCEEDED else None for o in history.observations],
+                budget=self._budget,
             ),
             fitted=self._fitted,
             is_new=lambda config: history.space.config_hash(config) not in ask.taken,
@@ -154,6 +207,9 @@ class BayesianStrategy(ProposingStrategy):
         self._design, self._proposer = None, None
         self._fitted = Fitted.from_dict(extra["model"]) if extra else Fitted()
 
+    def _space_changed(self) -> None:
+        self._restore({**self._extra(), "model": Fitted().to_dict()})
+
     def warm_up(self) -> None:
         """Import what the design and the model need, and run both once on a toy, which loads what they load late."""
         from ..candidate import Reward
@@ -169,6 +225,14 @@ class BayesianStrategy(ProposingStrategy):
             for candidate in toy.generate_tasks(1):
                 x = float(candidate.config["x"])
                 toy.handle_rewards([Reward(candidate, {"f": x, "g": x * x})])
+
+
+def _is_discrete(space: SearchSpace) -> bool:
+    """Say whether there is a cell, or nothing but unordered choices."""
+    domains = [parameter.domain for parameter in space.parameters.values()]
+    if any(domain.kind == "cell" for domain in domains):
+        return True
+    return all(domain.kind in ("choice", "bool", "constant") for domain in domains)
 
 
 def _branches(space: SearchSpace) -> int:
@@ -188,3 +252,15 @@ def auto(initial: int | None = None) -> BayesianStrategy:
         SpecError: It is smaller.
     """
     return BayesianStrategy(initial=initial)
+
+
+def of(initial: int | None = None) -> BayesianStrategy:
+    """Return the strategy for large discrete spaces and architecture cells: `BayesianStrategy` with the surrogate ``of``.
+
+    Args:
+        initial: Configurations before the model is used, at least 2.
+
+    Raises:
+        SpecError: It is smaller.
+    """
+    return BayesianStrategy(initial=initial, surrogate="of")

@@ -49,9 +49,7 @@ class CountFeatures:
         """Return the features of `n x e` codes, one `n x d_k`-dim Tensor per kind; ``d_k`` grows with what is seen."""
         positions = [self._position(row) for row in codes.detach().numpy().astype(np.int16)]
         widths = [max(1, min(len(columns), _MOST_COLUMNS)) for columns in self._columns]
-        return [
-            torch.from_numpy(table[positions, :width]) for table, width in zip(self._tables, widths, strict=True)
-        ]
+        return [torch.from_numpy(table[positions, :width]) for table, width in zip(self._tables, widths, strict=True)]
 
     def _position(self, row: Any) -> int:
         key = row.tobytes()
@@ -105,8 +103,10 @@ class LiveCodes:
 
 
 class Structure:
-    """The count features of a space's rows: for each cell its paths, its live operations and their neighbourhoods, and
-    for the edges of a cell and each group of three or more categorical parameters with the same values how often each occurs.
+    """The count features of a space's rows.
+
+    For each cell they are its paths, its live operations and their neighbourhoods; for the edges of a cell and for each group
+    of three or more categorical parameters with the same values, how often each value occurs.
 
     Args:
         rows: The space's rows.
@@ -169,4 +169,3 @@ def _counter(cell: Cell) -> Counts:
         return [path_counts(cell, value), *neighborhood_counts(cell, value, _ROUNDS)]
 
     return count
-

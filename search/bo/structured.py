@@ -1,9 +1,9 @@
 """The surrogate ``of``: a Gaussian process for large discrete spaces and architecture cells.
 
-Its covariance is a sum, so that a configuration is like another for any of several reasons: it shares values column by column
-(the transformed overlap; the edges of a cell that do not matter count as zero), it has the same paths, or the same operations in the same neighbourhoods, or the same number of
-each value among like parameters (`Structure`). With ``M`` the Matern part over numeric columns and ``O'`` the overlap over
-categorical columns that are in no structure::
+Its covariance is a sum, so that a configuration is like another for any of several reasons: it shares values column by
+column (the transformed overlap; the edges of a cell that do not matter count as zero), it has the same paths, or the same
+operations in the same neighbourhoods, or the same number of each value among like parameters (`Structure`). With ``M`` the
+Matern part over numeric columns and ``O'`` the overlap over categorical columns that are in no structure::
 
     k = 1 + M (s O + sum_c w_c exp(-theta_c D_c) O')
 
@@ -14,7 +14,6 @@ find out which of its terms matters (additive kernels: Duvenaud et al., NeurIPS 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -30,16 +29,10 @@ _TAIL = 3
 _NOISE = (-3.0, 1.5)
 
 
-@dataclass(frozen=True)
-class StructuredRows(Embedded):
-    """Rows split by kind, with the blocks of count features, each `(b) x n x d_k`."""
-
-    blocks: list[Tensor]
-
-
 class StructuredKernel(MixedKernel):
-    """The covariance of rows with structure. Its hyperparameters are those of `MixedKernel` with the logs of ``w_c`` and
-    ``theta_c`` before the last three.
+    """The covariance of rows with structure.
+
+    Its hyperparameters are those of `MixedKernel` with the logs of ``w_c`` and ``theta_c`` before the last three.
 
     Args:
         rows: The space's rows.
@@ -65,15 +58,13 @@ class StructuredKernel(MixedKernel):
         loose = [i for i, column in enumerate(rows.categorical) if column not in self._structure.columns]
         self._loose = torch.isin(self._owner, torch.tensor(loose, dtype=torch.long))
 
-    def embed(self, X: Tensor) -> StructuredRows:
+    def embed(self, X: Tensor) -> Embedded:
         """Split a `(b) x n x d`-dim Tensor of rows and count what is in them."""
         plain = super().embed(self._structure.live(X))
-        return StructuredRows(plain.numeric, plain.indicators, self._structure(X))
+        return Embedded(plain.numeric, plain.indicators, tuple(self._structure(X)))
 
     def __call__(self, v: Tensor, A: Embedded, B: Embedded) -> Tensor:
         """Return covariances without noise; see `MixedKernel.__call__`."""
-        assert isinstance(A, StructuredRows)
-        assert isinstance(B, StructuredRows)
         scale, share, _ = self.scalars(v)
         weights, thetas = self._terms(v)
         total = scale * self.overlap(v, A, B)

@@ -28,7 +28,7 @@ class Ask:
 
     Args:
         count: How many configurations are wanted.
-        pending: What is being evaluated.
+        pending: What is being evaluated, in the newest version of the space.
         taken: The hashes of what is not to be proposed; grows while proposals are accepted.
         rng: The randomness of this call.
     """
@@ -42,7 +42,8 @@ class Ask:
 class ProposingStrategy(SearchStrategy):
     """A strategy that only has to say what to try next.
 
-    A subclass implements `_propose`, and `_extra` and `_restore` when it has more state than the history. The randomness of
+    A subclass implements `_propose`, and `_extra` and `_restore` when it has more state than the history; `_space_changed`
+    when some of that state is of a space that is no more. The randomness of
     a call depends on the seed and on the number of earlier calls, so that nothing of a generator is kept.
     """
 
@@ -65,6 +66,10 @@ class ProposingStrategy(SearchStrategy):
     def _restore(self, extra: Mapping[str, Any]) -> None:
         """Take back what `_extra` returned; `{}` for a new search."""
 
+    def _space_changed(self) -> None:
+        """Forget what was of the space before; the history is of the new version. By default what `_restore` rebuilds."""
+        self._restore(self._extra())
+
     # ----------------------------------------------------------------------------------------------- the contract
 
     def bind_space(self, space: SearchSpace, objectives: Sequence[Objective], *, seed: int) -> None:
@@ -75,12 +80,18 @@ class ProposingStrategy(SearchStrategy):
         self._all = None
         self._restore({})
 
+    def change_space(self, space: SearchSpace) -> None:
+        """Go on in another version of the space; see `SearchStrategy.change_space`."""
+        self.history.change_space(space)
+        self._all = None
+        self._space_changed()
+
     def generate_tasks(self, count: int, *, pending: Sequence[Candidate] = ()) -> list[Candidate]:
         """Propose candidates; see `SearchStrategy.generate_tasks`."""
         history = self.history
         rng = np.random.default_rng([self._seed, self._asks])
-        waiting = tuple(candidate.config for candidate in pending)
-        ask = Ask(check_integer(count, "count", low=0), waiting, history.taken(pending), rng)
+        count = check_integer(count, "count", low=0)
+        ask = Ask(count, history.waiting(pending), history.taken(pending), rng)
         if not count:
             return []
         self._asks += 1

@@ -19,6 +19,7 @@ from .hashing import config_hash, space_hash
 from .neighbors import neighbors
 from .tree import Parameter, bind_rules, expand
 from .values import ABSENT, Config, show
+from .versions import Projection, project
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,6 +213,10 @@ class SearchSpace:
     def diff(self, other: SearchSpace) -> SpaceDiff:
         """Return what changes from this space to ``other``; ``str`` of it is for people."""
         return diff(self, other)
+
+    def project(self, config: Mapping[str, Any], source: SearchSpace) -> Projection:
+        """Return ``config``, which is valid in ``source``, as this space has it; see `versions.project`."""
+        return project(self, config, source=source)
 
     def edit(self, path: str, **changes: Any) -> SearchSpace:
         """Return a space in which keys of one parameter are changed; this one stays as it is, so undoing is keeping it.

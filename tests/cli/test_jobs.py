@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from omniforge.search import SearchSpace
 from omniforge.store import open_store
 
 SUMMARY = ["id", "name", "kind", "state", "created_at", "best", "tasks"]
@@ -47,6 +48,53 @@ def test_show_and_list_are_readable(job: Any, cli_of_job: Callable[..., Any]) ->
     listed = cli_of_job("jobs", "list").out
     assert document["id"] in listed
     assert "succeeded" in listed
+
+
+def test_the_space_of_a_job_that_has_not_ended_is_edited(
+    job: Any, cli: Callable[..., Any], home: Path, tmp_path: Path
+) -> None:
+    plan = copied_plan(job)
+    with open_store(f"sqlite:///{home / 'omniforge.db'}") as store:
+        store.jobs.create("live", name="live", kind="hpo", spec={})
+        store.jobs.set_plan("live", plan)
+    setting = "algorithm.linear.regularization.range=[0.001, 1000]"
+    seen = cli("jobs", "edit-space", "live", "--set", setting, "--preview")
+    assert "[0.01, 100] -> [0.001, 1000]" in seen.out
+    assert "would become version 2" in seen.out
+    assert json.loads(cli("jobs", "show", "live", "--json").out)["space"]["version"] == 1
+    done = json.loads(cli("jobs", "edit-space", "live", "--set", setting, "--json").out)
+    assert (done["version"], done["changed"], done["kept"], done["outside"]) == (2, True, 0, 0)
+    assert json.loads(cli("jobs", "show", "live", "--json").out)["space"] == {"version": 2, "hash": done["hash"]}
+    assert "version 2" in cli("jobs", "show", "live").out
+    file = tmp_path / "space.yaml"  # as the advisor writes one
+    with open_store(f"sqlite:///{home / 'omniforge.db'}") as store:
+        space = SearchSpace.from_dict((store.jobs.get("live").plan or {})["space"])
+    file.write_text(space.edit("algorithm.knn.n_neighbors", range=[1, 40]).to_yaml())
+    again = cli("jobs", "edit-space", "live", "--space", file)
+    assert "version 3" in again.out
+    assert "No difference" in cli("jobs", "edit-space", "live", "--space", file).out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [([], "no change"), (["--set", "rate"], "which key"), (["--set", "algorith.range=[knn]"], "'algorithm'"),
+     (["--remove", "nothing"], "no parameter 'nothing'")],
+)  # fmt: skip
+def test_an_edit_that_cannot_be_done_is_explained(
+    options: list[str], said: str, job: Any, cli: Callable[..., Any], home: Path
+) -> None:
+    with open_store(f"sqlite:///{home / 'omniforge.db'}") as store:
+        store.jobs.create("live", name="live", kind="hpo", spec={})
+        store.jobs.set_plan("live", copied_plan(job))
+    called = cli("jobs", "edit-space", "live", *options)
+    assert called.code == 2
+    assert said in called.err
+
+
+def copied_plan(job: Any) -> dict[str, Any]:
+    """Return the plan of the job that has run."""
+    with open_store(f"sqlite:///{job.home / 'omniforge.db'}") as store:
+        return store.jobs.get(job.document["id"]).plan or {}
 
 
 @pytest.mark.parametrize("command", ["resume", "cancel"])

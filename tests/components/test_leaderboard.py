@@ -51,3 +51,20 @@ def test_what_failed_or_lacks_a_value_is_not_ranked(make_task: Callable[..., Tas
 def test_a_row_is_what_the_documentation_says(make_task: Callable[..., TaskRecord]) -> None:
     row = leaderboard.row(make_task(3, {"a": 1}, {"accuracy": 0.5}, device="local"))
     assert row == {"task": 3, "config": {"a": 1}, "rewards": {"accuracy": 0.5}, "device": "local"}
+
+
+def test_the_winner_and_the_front_are_of_the_highest_fidelity(make_task: Callable[..., TaskRecord]) -> None:
+    values = [(0.99, 1), (0.7, 9), (0.8, 9), (0.95, 3)]
+    tasks = [make_task(i, {}, {"accuracy": a}, fidelity={"run_epochs": e}) for i, (a, e) in enumerate(values)]
+    best = leaderboard.winner(tasks, [ACCURACY])
+    assert best is not None
+    assert best.number == 2
+    assert [task.number for task in leaderboard.pareto(tasks, [ACCURACY])] == [2]
+    assert [task.number for task in leaderboard.ranked(tasks, [ACCURACY])] == [2, 1, 3, 0]
+    assert [task.number for task in leaderboard.fullest(tasks)] == [1, 2]
+
+
+def test_where_nothing_got_to_the_full_fidelity_the_furthest_win(make_task: Callable[..., TaskRecord]) -> None:
+    tasks = [make_task(i, {}, {"accuracy": 0.9 - i / 10}, fidelity={"run_epochs": 1 + i}) for i in range(3)]
+    assert [task.number for task in leaderboard.ranked(tasks, [ACCURACY])] == [2, 1, 0]
+    assert leaderboard.spent(make_task(9, {}, {"accuracy": 0.1})) == float("inf")

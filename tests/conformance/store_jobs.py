@@ -119,6 +119,31 @@ class EventsSuite(StoreBase):
             store.events.append(job, "note", {"x": object()})
 
 
+class SpaceChangesSuite(StoreBase):
+    def test_the_newest_space_is_the_plans_and_the_earlier_ones_are_kept(self, store: Store, job: str) -> None:
+        store.jobs.set_plan(job, {"space": {"v": 1}, "space_hash": "one", "workers": 2})
+        store.jobs.change_space(job, {"v": 2}, space_hash="two", before="one", changes=["~ v"])
+        plan = store.jobs.change_space(job, {"v": 3}, space_hash="three", before="two").plan or {}
+        assert (plan["space"], plan["space_hash"], plan["workers"]) == ({"v": 3}, "three", 2)
+        assert plan["space_versions"] == [{"space": {"v": 1}, "hash": "one"}, {"space": {"v": 2}, "hash": "two"}]
+        assert store.jobs.get(job).plan == plan
+        events = [event.payload for event in store.events.since(job) if event.kind == "space_changed"]
+        assert events[0] == {"version": 2, "hash": "two", "changes": ["~ v"]}
+
+    def test_an_edit_of_what_is_no_longer_there_is_refused(self, store: Store, job: str) -> None:
+        with pytest.raises(StoreError, match="no plan"):
+            store.jobs.change_space(job, {}, space_hash="two", before="one")
+        store.jobs.set_plan(job, {"space": {"v": 1}, "space_hash": "one"})
+        with pytest.raises(StoreError, match="meanwhile"):
+            store.jobs.change_space(job, {"v": 3}, space_hash="three", before="two")
+        with pytest.raises(SpecError, match="space of job"):
+            store.jobs.change_space(job, {"v": float("nan")}, space_hash="three", before="one")
+        store.jobs.finish(job, "succeeded")
+        with pytest.raises(StoreError, match="has succeeded"):
+            store.jobs.change_space(job, {"v": 3}, space_hash="three", before="one")
+        assert (store.jobs.get(job).plan or {})["space_hash"] == "one"
+
+
 class WorkersSuite(StoreBase):
     def test_a_worker_registers_and_is_heard(self, store: Store, job: str, clock: FakeClock) -> None:
         made = store.workers.register("w1", job_id=job, pid=17, host="here")

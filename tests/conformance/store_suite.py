@@ -6,7 +6,14 @@ The project's own two databases run the parts one by one, beside the modules tha
 from __future__ import annotations
 
 from conformance.store_broker import AttemptsSuite, BrokerSuite, ReadingSuite
-from conformance.store_jobs import EventsSuite, JobsSuite, KnowledgeSuite, StrategiesSuite, WorkersSuite
+from conformance.store_jobs import (
+    EventsSuite,
+    JobsSuite,
+    KnowledgeSuite,
+    SpaceChangesSuite,
+    StrategiesSuite,
+    WorkersSuite,
+)
 from conformance.store_machine import MachineSuite
 from conformance.store_processes import ProcessesSuite
 from conformance.store_watching import WatchingSuite
@@ -15,6 +22,7 @@ from conformance.store_watching import WatchingSuite
 class StoreSuite(
     JobsSuite,
     EventsSuite,
+    SpaceChangesSuite,
     WorkersSuite,
     StrategiesSuite,
     KnowledgeSuite,

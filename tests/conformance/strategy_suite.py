@@ -245,6 +245,56 @@ class StrategySuite:
         strategy.warm_up()
         assert strategy.dump() == before
 
+    # ------------------------------------------------------------------------------------- a space that changes
+
+    @pytest.mark.parametrize("goals", ["max", "both"])
+    def test_a_space_may_change_and_nothing_is_lost(self, bound: Any, goals: str) -> None:
+        strategy = bound(CONDITIONAL, GOALS[goals])
+        seen = self.search(strategy, rounds=7)
+        versions = [CONDITIONAL]
+        for change in CHANGES:
+            waiting = strategy.generate_tasks(1)
+            versions.append(change(versions[-1]))
+            strategy.change_space(versions[-1])
+            found = strategy.generate_tasks(3, pending=waiting)
+            assert len(found) == 3
+            for candidate in found:
+                versions[-1].validate(candidate.config)
+            strategy.handle_rewards([Reward(one, measure(versions[-1], one.config)) for one in (*waiting, *found)])
+            seen += [*waiting, *found]
+        strategy.change_space(CONDITIONAL)
+        keys = {CONDITIONAL.config_hash(candidate.config) for candidate in seen}
+        assert len(keys) == len(seen)
+        again = [candidate for candidate in strategy.generate_tasks(4) if CONDITIONAL.is_valid(candidate.config)]
+        assert len(again) == 4
+        assert not keys & {CONDITIONAL.config_hash(candidate.config) for candidate in again}
+
+    @pytest.mark.parametrize("change", range(4))
+    def test_a_changed_search_goes_on_exactly_after_a_dump(self, bound: Any, change: int) -> None:
+        strategy = bound()
+        self.search(strategy, rounds=7)
+        waiting = strategy.generate_tasks(1)
+        space = CHANGES[change](CONDITIONAL)
+        strategy.change_space(space)
+        again = bound(space, seed=99)
+        again.load(json.loads(json.dumps(strategy.dump(), allow_nan=False)))
+        assert again.dump() == strategy.dump()
+        assert again.generate_tasks(2, pending=waiting) == strategy.generate_tasks(2, pending=waiting)
+        for resumed in (again, strategy):
+            resumed.handle_rewards([Reward(waiting[0], measure(CONDITIONAL, waiting[0].config))])
+        assert self.search(again, space, rounds=2) == self.search(strategy, space, rounds=2)
+        for resumed in (again, strategy):
+            resumed.change_space(CONDITIONAL)
+        assert again.generate_tasks(2) == strategy.generate_tasks(2)
+
+    def test_a_space_that_is_exhausted_goes_on_where_it_is_widened(self, bound: Any) -> None:
+        strategy = bound(FINITE)
+        self.search(strategy, FINITE, rounds=12, count=1)
+        assert strategy.generate_tasks(1) == []
+        wider = FINITE.edit("a", range=["x", "y", "z", "w"])
+        strategy.change_space(wider)
+        assert [candidate.config for candidate in self.search(strategy, wider, rounds=2, count=1)] == [{"a": "w"}]
+
     # ------------------------------------------------------------------------------------------------- learning
 
     @pytest.mark.parametrize("goal", ["max", "min"])
@@ -267,3 +317,11 @@ class StrategySuite:
 
 
 OPS = ("none", "skip", "conv")
+
+CHANGES: list[Callable[[SearchSpace], SearchSpace]] = [
+    lambda space: space.edit("kind.tree.rate", range=[1e-5, 10.0]).edit("momentum", range=[0.2, 0.5]),
+    lambda space: space.add("decay", {"type": "float", "range": [0.0, 1.0], "default": 0.25}),
+    lambda space: space.edit("kind", range=["tree", "net", "wood"]).remove("scaled"),
+    lambda space: space.edit("kind.net.layers", range=[1, 2]).edit("kind.net.layers.width", range=[32, 64, 128]),
+]
+"""Ranges widened and cut, a parameter added, a value and a parameter taken away, a value added, repeats cut."""

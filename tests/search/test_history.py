@@ -71,3 +71,34 @@ def test_it_survives_json(history: History) -> None:
     assert again.observations == history.observations
     assert again.taken([]) == history.taken([])
     assert again.dump() == history.dump()
+
+
+def test_what_a_version_cannot_express_comes_back() -> None:
+    history = History(SPACE, GOALS)
+    history.observe([Reward(Candidate(config(x)), {"accuracy": x, "loss": 1.0}) for x in (1, 5, 9)])
+    history.change_space(SPACE.edit("x", range=[4, 9]))
+    assert history.configs == [config(5), config(9)]
+    np.testing.assert_array_equal(history.targets()[:, 0], [5.0, 9.0])
+    history.change_space(SPACE.add("new", {"type": "bool"}))
+    assert history.configs == [{**config(x), "new": False} for x in (1, 5, 9)]
+    assert [o.config for o in history.evaluated] == [config(x) for x in (1, 5, 9)]
+
+
+def test_the_rewards_of_an_earlier_version_are_taken() -> None:
+    history = History(SPACE, GOALS)
+    history.propose(SPACE.config_hash(config(2)), config(2))
+    history.change_space(SPACE.edit("x", range=[4, 9]))
+    assert history.waiting([Candidate(config(2)), Candidate(config(5))]) == (config(5),)
+    history.observe([Reward(Candidate(config(2)), {"accuracy": 1.0, "loss": 1.0})])
+    assert (len(history), len(history.evaluated)) == (0, 1)
+    assert history.dump()["proposed"] == []
+
+
+def test_only_what_stands_for_the_same_evaluation_is_taken() -> None:
+    history = History(SPACE, GOALS)
+    history.observe([Reward(Candidate({"x": x, "c": c}), {}) for x, c in ((1, "a"), (2, "b"))])
+    fewer = SPACE.remove("c")
+    history.change_space(fewer)
+    assert history.configs == [{"x": 1}, {"x": 2}]
+    assert fewer.config_hash({"x": 1}) in history.taken([])
+    assert fewer.config_hash({"x": 2}) not in history.taken([])  # c was b, not its default

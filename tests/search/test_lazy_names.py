@@ -25,7 +25,7 @@ def test_every_public_name_resolves(name):
     assert getattr(omniforge.search, name) is not None
 
 
-@pytest.mark.parametrize("name", ["importance", "strategy"])
+@pytest.mark.parametrize("name", ["ablation", "importance", "strategy"])
 def test_a_function_is_not_hidden_by_the_module_of_the_same_name(name):
     code = f"import omniforge.search.{name}\nfrom omniforge.search import {name} as found\nprint(type(found).__name__)"
     assert run(code) == "function"

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from omniforge.errors import SpecError
-from omniforge.search.stopping import MedianStopping
+from omniforge.search.stopping import LearningCurveStopping, MedianStopping
 
 CURVES = [[(step, float(level) * step) for step in range(1, 11)] for level in range(1, 6)]
 """Five rising curves; their running averages at step 4 are 2.5, 5, 7.5, 10, 12.5."""
@@ -44,3 +44,33 @@ def test_settings_are_checked() -> None:
         MedianStopping(warmup_steps=-1)
     with pytest.raises(SpecError, match="min_curves"):
         MedianStopping(min_curves=0)
+
+
+def rising(level: float, *, upto: int = 20) -> list[tuple[int, float]]:
+    return [(step, level * (1 - math.exp(-step / 5))) for step in range(1, upto + 1)]
+
+
+OTHERS = [rising(0.8 + level / 100) for level in range(6)]
+
+
+@pytest.mark.parametrize(("level", "stops"), [(0.3, True), (0.6, True), (0.95, False)])
+def test_what_will_hardly_beat_the_best_stops(level: float, stops: bool) -> None:
+    rule = LearningCurveStopping()
+    assert rule.should_stop(rising(level, upto=10), OTHERS, "max", last=20) is stops
+    falling = [[(step, -value) for step, value in curve] for curve in (*OTHERS, rising(level, upto=10))]
+    assert rule.should_stop(falling[-1], falling[:-1], "min", last=20) is stops
+
+
+def test_a_forecast_stops_nothing_too_early_nor_at_the_end() -> None:
+    rule = LearningCurveStopping()
+    assert not rule.should_stop(rising(0.1, upto=3), OTHERS, "max", last=20)
+    assert not rule.should_stop(rising(0.1, upto=10), OTHERS[:4], "max", last=20)
+    assert not rule.should_stop(rising(0.1, upto=20), OTHERS, "max", last=20)
+    assert not rule.should_stop(rising(0.1, upto=10), [curve[:15] for curve in OTHERS], "max", last=20)
+    assert rule.should_stop([*rising(0.9, upto=9), (10, math.nan)], OTHERS, "max", last=20)
+
+
+@pytest.mark.parametrize("wrong", [{"threshold": 0.6}, {"min_points": 2}, {"min_curves": 0}])
+def test_settings_of_the_forecast_are_checked(wrong: dict[str, float]) -> None:
+    with pytest.raises(SpecError, match=next(iter(wrong))):
+        LearningCurveStopping(**wrong)  # type: ignore[arg-type]

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
+from conformance.strategy_suite import ACCURACY, CELLS, CHANGES, CONDITIONAL, measure
 
 from omniforge.errors import SpecError, UnknownNameError
-from omniforge.search import SearchStrategy, strategies, strategy
+from omniforge.search import Reward, SearchStrategy, strategies, strategy
 from omniforge.search.strategy import STRATEGIES, build, check_integer
 
 
@@ -61,3 +64,28 @@ def test_an_integer_option_is_an_integer_in_its_range(value: object) -> None:
     with pytest.raises(SpecError, match="expected an integer of at least 1"):
         check_integer(value, "count", low=1)
     assert check_integer(7, "count", low=1) == 7
+
+
+@pytest.mark.parametrize("name", strategies())
+def test_every_strategy_goes_on_exactly_with_a_changed_space_and_pending_candidates(name: str) -> None:
+    made, space = strategy(name), CONDITIONAL
+    try:
+        made.bind_space(space, [ACCURACY], seed=0)
+    except SpecError:  # it searches cells only
+        space = CELLS
+        made.bind_space(space, [ACCURACY], seed=0)
+    for _ in range(9):
+        for candidate in made.generate_tasks(1):
+            made.handle_rewards([Reward(candidate, measure(space, candidate.config), duration_s=0.1)])
+    waiting = made.generate_tasks(1)
+    if space is CONDITIONAL:
+        space = CHANGES[1](CHANGES[0](space))
+        made.change_space(space)
+    again = strategy(name)
+    again.bind_space(space, [ACCURACY], seed=9)
+    again.load(json.loads(json.dumps(made.dump(), allow_nan=False)))
+    assert again.generate_tasks(2, pending=waiting) == made.generate_tasks(2, pending=waiting)
+    for one in (made, again):
+        one.handle_rewards([Reward(candidate, measure(CONDITIONAL, candidate.config)) for candidate in waiting])
+    assert again.generate_tasks(1) == made.generate_tasks(1)
+    assert again.dump() == made.dump()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from conformance.store_jobs import JobsSuite
+from conformance.store_jobs import JobsSuite, SpaceChangesSuite
 
 
 class TestJobs(JobsSuite):
     """Both databases, by the parameters of the fixture ``store_url``."""
+
+
+class TestSpaceChanges(SpaceChangesSuite):
+    """The same."""

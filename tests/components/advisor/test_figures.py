@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from omniforge.components.advisor import figures
-from omniforge.components.advisor.insight import Insight
+from omniforge.components.advisor.insight import Insight, winning_path
 from omniforge.search import Objective
+from omniforge.search.ablation import Ablation, Step
 from omniforge.search.importance import Importance
 from omniforge.store import TaskRecord
 
@@ -121,6 +122,33 @@ def test_equal_configurations_and_equal_values_are_no_problem(make_insight: Make
     for figure in figures.all_figures(insight).values():
         assert figure.to_json()
     assert figures.all_figures(replace(insight, importance={}))
+
+
+def test_the_winning_path_goes_from_the_default_to_the_recommended_one() -> None:
+    steps = [
+        Step("a.b.depth", 3, 7, {}, value=0.7, gain=0.2),
+        Step("rate", 0.1, 0.25, {}, value=0.9, gain=0.2),
+        Step("c", "x", "y", {}, value=0.8995, gain=-0.0005),
+        Step("d", 1, 2, {}, value=0.85, gain=-0.0495),
+    ]
+    found = Ablation({}, {}, start=0.5, steps=tuple(steps))
+    (bars,) = figures.winning_path(found, Objective("accuracy", "max")).data
+    assert list(bars.y) == [
+        "default", "b.depth: 3 → 7", "rate: 0.1 → 0.25", "d: 1 → 2", "1 other changes", "recommended",
+    ]  # fmt: skip
+    assert list(bars.x) == pytest.approx([0.5, 0.2, 0.2, -0.0495, -0.0005, 0.85])
+    assert bars.increasing.marker.color == figures.GOOD
+    (bars,) = figures.winning_path(found, Objective("loss", "min")).data
+    assert bars.increasing.marker.color == figures.BAD
+
+
+def test_the_winning_path_is_shown_where_there_is_one(make_insight: MakeInsight) -> None:
+    insight = make_insight(20)
+    path = winning_path(insight.tasks, insight.objectives, insight.space, baseline=None, seed=0)
+    assert path is not None
+    assert path.target == insight.board[0].config
+    assert ("path" in figures.all_figures(replace(insight, path=path))) == bool(path.steps)
+    assert winning_path([], insight.objectives, insight.space, baseline=None, seed=0) is None
 
 
 def test_names_are_shortened() -> None:

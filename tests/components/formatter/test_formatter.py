@@ -11,9 +11,9 @@ from omniforge.components.formatter.knowledge import remember
 from omniforge.components.scheduler.resources import Resources
 from omniforge.components.spec import JobPlan, JobSpec
 from omniforge.errors import BundleError, DataError, SpaceError, SpecError, UnknownNameError
-from omniforge.search import SearchSpace
+from omniforge.search import Objective, SearchSpace, strategy
 from omniforge.settings import Settings
-from omniforge.store import JobRecord, Store
+from omniforge.store import JobRecord, Store, TaskRecord
 
 MACHINE = Resources(cores=4, memory_bytes=64 * 2**30)
 Check = Callable[..., CheckedSpec]
@@ -74,6 +74,37 @@ def test_the_winners_of_earlier_jobs_are_tried_first(checked: Check, settings: S
     assert plan.warm_start == [config]
     assert plan.phase("search").strategy == {"seeded": {"configs": [config], "then": "random"}}
     assert any("earlier" in reason for reason in plan.reasons)
+
+
+def test_a_search_that_learns_from_earlier_jobs_is_given_what_they_evaluated(
+    checked: Check, settings: Settings, store: Store, probe: Path, make_plan: Callable[..., JobPlan],
+    make_job: Callable[..., JobRecord], add_task: Callable[..., TaskRecord],
+) -> None:  # fmt: skip
+    request = checked(strategy={"of-trans": {"method": "rgpe"}}, estimator=str(probe))
+    assert format_job(request, settings, store, resources=MACHINE).phase("search").strategy == {
+        "of-trans": {"method": "rgpe"}
+    }
+    make_job(make_plan())
+    for strength in (0.5, 1.0, 50.0):
+        add_task(strength=strength, rewards={"accuracy": strength / 100})
+    for job_id in ("job", "job", "deleted"):
+        remember(
+            store, job_id, task_type="classification", meta_features=request.profile.meta_features(),
+            bundle_name="probe", config={"act": "fit", "strength": 50.0}, rewards={}, duration_s=None,
+        )  # fmt: skip
+    plan = format_job(request, settings, store, resources=MACHINE)
+    options = plan.phase("search").strategy["of-trans"]  # type: ignore[call-overload, index]
+    assert options["method"] == "rgpe"
+    (task,) = options["tasks"]  # type: ignore[str-unpack]
+    assert (task["name"], task["space"]) == ("job", make_plan().space)
+    assert [row["metrics"]["accuracy"] for row in task["observations"]] == [0.005, 0.01, 0.5]
+    assert any("learns from 1 similar jobs: job (3 tasks)" in reason for reason in plan.reasons)
+    made = strategy(plan.phase("search").strategy)
+    made.bind_space(SearchSpace.from_dict(plan.space), [Objective("accuracy", "max")], seed=0)
+    assert made.generate_tasks(1)[0].config == {"act": "fit", "strength": 50.0}
+    own = checked(strategy={"of-trans": {"tasks": []}}, estimator=str(probe))  # what a person gives is taken as it is
+    search = format_job(own, settings, store, resources=MACHINE).phase("search").strategy
+    assert search["seeded"]["then"] == {"of-trans": {"tasks": []}}  # type: ignore[call-overload, index]
 
 
 def test_a_given_space_is_not_narrowed(checked: Check, settings: Settings, store: Store, tmp_path: Path) -> None:

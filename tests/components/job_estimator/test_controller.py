@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from omniforge.components import leaderboard
 from omniforge.components.job_estimator.controller import JobEstimator
 from omniforge.components.job_estimator.waiting import Adaptive
 from omniforge.components.spec import JobPlan, Phase
 from omniforge.errors import JobFailedError, SpecError
+from omniforge.search import Objective, SearchSpace
 from omniforge.settings import Settings
 from omniforge.store import JobRecord, Store, TaskRecord, open_store
 
@@ -247,3 +249,107 @@ def test_an_earlier_phase_has_its_own_tasks_and_no_time_budget(
     assert tasks[0].fidelity == {"run_epochs": 1.0}
     with pytest.raises(SpecError, match="no phase 'default'"):
         JobEstimator(store, "job", phase="default")
+
+
+# -- a space that changes
+
+
+def change(store: Store, space: dict[str, Any]) -> None:
+    """Give the job another version of its space, as a person does."""
+    before = (store.jobs.get("job").plan or {})["space_hash"]
+    after = SearchSpace.from_dict(space)
+    store.jobs.change_space("job", after.to_dict(), space_hash=after.hash, before=before)
+
+
+@pytest.mark.parametrize("wait", ["adaptive", "quantile"])
+@pytest.mark.parametrize("strategy", ["random", {"seeded": {"configs": [{"x": 0.5}], "then": {"bo": {"initial": 4}}}}])
+def test_a_live_job_goes_on_in_the_space_that_it_is_given(
+    wait: str, strategy: Any, store: Store, make_plan: MakePlan, make_job: MakeJob, played_workers: Workers,
+    until: Callable[..., Any],
+) -> None:  # fmt: skip
+    make_job(
+        make_plan(space=LINE, space_hash=SearchSpace.from_dict(LINE).hash, trials=60, strategy=strategy, wait=wait)
+    )
+    wider = {"x": {"type": "float", "range": [0.0, 9.0]}, "on": {"type": "bool"}}
+    begun_before: list[int] = []
+
+    def play(task: TaskRecord) -> dict[str, Any]:
+        if task.number == 9:
+            begun_before.extend(t.id for t in store.broker.tasks("job"))
+            change(store, wider)
+        return {"rewards": {"accuracy": -abs(task.config["x"] - 7.0)}}
+
+    with played_workers(play), ThreadPoolExecutor(1) as pool:
+        summary = pool.submit(JobEstimator(store, "job", phase="search").run).result(60)
+    tasks = store.broker.tasks("job")
+    assert summary.counts["succeeded"] == len(tasks) == 60  # what was under way has finished and counts
+    later = [task for task in tasks if task.id not in begun_before]
+    assert all("on" not in task.config for task in tasks if task.id in begun_before)
+    fresh = [task for task in later if "on" in task.config]
+    assert len(fresh) >= 20  # tasks of a hundredth of a second are proposed far ahead
+    assert max(task.config["x"] for task in fresh) > 1.0
+    state = store.strategies.load("job", "search") or {}
+    history = state["strategy"].get("inner", state["strategy"])["history"]
+    assert len(history["observations"]) == 60
+    assert state["space_version"] == 2
+
+
+def test_what_nobody_has_begun_and_the_new_space_does_not_hold_is_cancelled(
+    store: Store, make_plan: MakePlan, make_job: MakeJob, played_workers: Workers, until: Callable[..., Any]
+) -> None:
+    make_job(make_plan(space=LINE, space_hash=SearchSpace.from_dict(LINE).hash, trials=12))
+    estimator = JobEstimator(store, "job", phase="search")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(estimator.run)
+        until(lambda: store.broker.counts("job")["pending"] >= 2, "two tasks are proposed")
+        change(store, {"x": {"type": "float", "range": [5.0, 6.0]}})
+        with played_workers(lambda task: {"rewards": {"accuracy": task.config["x"]}}):
+            summary = running.result(60)
+    tasks = store.broker.tasks("job")
+    assert summary.counts["succeeded"] == 12
+    assert {task.state for task in tasks if task.config["x"] < 5.0} <= {"cancelled", "succeeded"}
+    assert sum(task.config["x"] >= 5.0 for task in tasks) >= 9
+
+
+def test_a_space_that_was_changed_while_nobody_drove_the_job(
+    store: Store, make_plan: MakePlan, make_job: MakeJob, played_workers: Workers
+) -> None:
+    make_job(make_plan(space=LINE, space_hash=SearchSpace.from_dict(LINE).hash, trials=40))
+    fragile: Any = SimpleNamespace(
+        jobs=store.jobs, broker=store.broker, strategies=Crashing(store.strategies, "save", nth=4, after=True)
+    )
+    with played_workers(score), pytest.raises(Crash):
+        JobEstimator(fragile, "job", phase="search").run()
+    change(store, {"x": {"type": "float", "range": [0.0, 0.5]}})
+    change(store, {"x": {"type": "float", "range": [0.0, 1.0]}, "y": {"type": "int", "range": [1, 9]}})
+    with played_workers(score):
+        summary = JobEstimator(store, "job", phase="search").run()
+    assert summary.counts["succeeded"] == len([t for t in store.broker.tasks("job") if t.state == "succeeded"]) == 40
+    assert any("y" in task.config for task in store.broker.tasks("job"))
+    state = store.strategies.load("job", "search") or {}
+    assert state["space_version"] == 3
+    assert len(state["strategy"]["history"]["observations"]) == 40
+
+
+def test_a_job_with_a_fidelity_strategy_trains_a_little_first_and_its_winner_in_full(
+    store: Store, make_plan: MakePlan, make_job: MakeJob, played_workers: Workers
+) -> None:
+    asked = {"asha": {"fidelity": "run_epochs", "low": 1, "high": 9}}
+    make_job(make_plan(space=LINE, trials=24, strategy=asked))
+    seen: list[tuple[float, float]] = []
+
+    def play(task: TaskRecord) -> dict[str, Any]:
+        assert task.fidelity is not None
+        epochs = task.fidelity["run_epochs"]
+        seen.append((task.config["x"], epochs))
+        # a little training flatters what is far from the best
+        return {"rewards": {"accuracy": 1 - abs(task.config["x"] - 0.3) / epochs}}
+
+    with played_workers(play):
+        JobEstimator(store, "job", phase="search").run()
+    assert seen[0][1] == 1
+    assert {epochs for _, epochs in seen} == {1, 3, 9}
+    tasks = store.broker.tasks("job")
+    best = leaderboard.winner(tasks, [Objective("accuracy", "max")])
+    assert best is not None
+    assert best.fidelity == {"run_epochs": 9.0}

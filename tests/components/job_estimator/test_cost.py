@@ -57,7 +57,7 @@ def test_it_is_an_upper_quantile(space: SearchSpace, seen: tuple[list[Config], l
 
 def test_it_learns_again_when_there_is_a_tenth_more(space: SearchSpace, seen: tuple[list[Config], list[float]]) -> None:
     configs, durations_s = seen
-    model = CostModel(space, seed=3)
+    model = CostModel(space)
     model.fit(configs[:50], durations_s[:50])
     before = model.upper_s(configs[:5])
     model.fit(configs[:54], durations_s[:54])

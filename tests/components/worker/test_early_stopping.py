@@ -6,7 +6,7 @@ import pytest
 
 from omniforge.components.spec import JobPlan
 from omniforge.components.worker.early_stopping import EarlyStopping
-from omniforge.search import Objective
+from omniforge.search import Candidate, Objective
 from omniforge.store import JobRecord, Store, TaskRecord
 
 ACCURACY = Objective("accuracy", "max")
@@ -66,3 +66,29 @@ def test_the_first_candidates_are_never_stopped_and_ones_own_curve_does_not_coun
         store.broker.progress(add_task(reserve=True), 3, {"accuracy": 0.9})
     stopping = EarlyStopping(store, store.broker.start(add_task(reserve=True)), objective=ACCURACY, enabled=True)
     assert not stopping(3, {"accuracy": 0.0})
+
+
+def test_a_forecast_stops_what_will_not_beat_the_best(
+    store: Store, make_plan: Callable[..., JobPlan], make_job: Callable[..., JobRecord]
+) -> None:
+    make_job(make_plan())
+
+    def begun() -> TaskRecord:
+        (task,) = store.broker.put("job", [Candidate({"act": "fit", "strength": 1.0}, {"run_epochs": 12.0})])
+        held = store.broker.reserve("job", "w", lease_s=30.0)
+        assert held is not None
+        assert held.id == task.id
+        return store.broker.start(held)
+
+    for level in (0.7, 0.75, 0.8, 0.85, 0.9):
+        other = begun()
+        for step in range(1, 13):
+            store.broker.progress(other, step, {"accuracy": level - 0.3 / step})
+        assert store.broker.report(other, "succeeded", {"accuracy": level})
+    task = begun()
+    stopping = EarlyStopping(store, task, objective=ACCURACY, enabled=True, rule="learning-curve")
+    decisions = [stopping(step, {"accuracy": 0.5 - 0.3 / step}) for step in range(1, 8)]
+    assert not any(decisions[:3])  # a few points say nothing, whatever they are
+    assert decisions[-1]
+    good = EarlyStopping(store, task, objective=ACCURACY, enabled=True, rule="learning-curve")
+    assert not any(good(step, {"accuracy": 1.0 - 0.6 / step}) for step in range(1, 12))

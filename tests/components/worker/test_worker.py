@@ -11,6 +11,7 @@ from omniforge.components.spec import JobPlan
 from omniforge.components.worker.trial import LOST, Outcome
 from omniforge.components.worker.worker import Worker
 from omniforge.launch import Exit, ForkLauncher, Launcher, Workload
+from omniforge.search import SearchSpace
 from omniforge.settings import Settings
 from omniforge.sidecar import Sidecar
 from omniforge.store import JobRecord, Store, TaskRecord
@@ -165,11 +166,25 @@ def test_what_a_task_is_evaluated_with_follows_from_the_plan(
     settings: Settings,
     make_plan: Callable[..., JobPlan],
     make_worker: Callable[..., Worker],
+    add_task: AddTask,
 ) -> None:
-    plain = make_worker().request()
+    task = add_task("fit")
+    plain = make_worker().request(task)
     assert (plain.devices, plain.export, plain.space) == ((), None, None)
     assert plain.folder == settings.job_path("job")
-    other_space = {"strength": {"type": "float", "range": [0.1, 1.0]}}
+    other_space = {"act": {"type": "constant", "value": "fit"}, "strength": {"type": "float", "range": [0.1, 1.0]}}
     store.jobs.set_plan("job", make_plan(devices=["local"], space=other_space, space_hash="other").to_dict())
-    asked = make_worker().request()
+    asked = make_worker().request(task)
     assert (asked.devices, asked.export, asked.space) == (("local",), "required", other_space)
+
+
+def test_a_task_is_checked_against_the_version_of_the_space_that_it_is_of(
+    job: JobRecord, store: Store, make_worker: Callable[..., Worker], add_task: AddTask
+) -> None:
+    worker = make_worker()
+    inside, beyond = add_task("fit", strength=1.0), add_task("fit", strength=900.0)
+    own = SearchSpace.from_dict((job.plan or {})["space"])
+    wider = own.edit("strength", range=[0.01, 1000])
+    store.jobs.change_space("job", wider.to_dict(), space_hash=wider.hash, before=own.hash)
+    assert worker.request(inside).space is None  # valid in the estimator's own, which this worker knows
+    assert worker.request(beyond).space == wider.to_dict()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from omniforge.search import Objective
 from omniforge.search.bo.warp import Compression, warp
@@ -14,6 +15,22 @@ def test_targets_are_standardized_and_keep_their_order() -> None:
     assert out[2] - out[4] < 5 * (out[3] - out[2])
 
 
+def test_a_wide_scale_does_not_shrink_as_the_search_narrows() -> None:
+    design = np.linspace(0.1, 0.8, 8)
+    y = np.concatenate([design, 0.8 + np.linspace(0.0, 0.01, 60)])
+    wide, narrow = Compression.fit(y, first=8), Compression.fit(y)
+    assert (wide.center, wide.scale) == pytest.approx((Compression.fit(design).center, Compression.fit(design).scale))
+    gain = {fit: fit(np.array([0.9]))[0] - fit(np.array([0.81]))[0] for fit in (wide, narrow)}
+    assert gain[wide] < 1.0 < 4.0 < gain[narrow]
+
+
+def test_the_wide_view_is_for_one_objective() -> None:
+    Y = np.random.default_rng(0).normal(size=(30, 2)) * np.linspace(5.0, 0.1, 30)[:, None]
+    objectives = [Objective("a", "max"), Objective("b", "max")]
+    assert np.array_equal(warp(Y, objectives, wide=True)[0], warp(Y, objectives)[0])
+    assert not np.allclose(warp(Y[:, :1], objectives[:1], wide=True)[0], warp(Y[:, :1], objectives[:1])[0])
+
+
 def test_a_failure_is_the_worst_that_was_seen() -> None:
     out, goals = warp(np.array([[1.0], [np.nan], [3.0]]), [Objective("score", "max")])
     assert out[1, 0] == out[:, 0].min() == out[0, 0]
@@ -25,3 +42,27 @@ def test_a_bound_is_in_the_units_of_the_targets() -> None:
     Y = -np.array([[1.0], [2.0], [4.0], [8.0]])
     out, goals = warp(Y, [Objective("latency_ms", "min", bound=3.0)])
     assert out[2, 0] < goals.bounds[0] < out[1, 0]
+
+
+def test_ranks_are_normal_scores_whatever_the_distances() -> None:
+    from scipy.special import ndtri
+
+    from omniforge.search.bo.warp import Ranking
+
+    y = np.array([3.0, 1e6, -5.0, 3.0, np.nan])
+    out = Ranking.fit(y)(y)
+    assert out == pytest.approx(ndtri(np.array([0.6, 0.9, 0.3, 0.6, 0.1])))
+
+
+def test_ranks_are_for_one_objective_only() -> None:
+    Y = np.array([[1.0, 100.0], [2.0, 0.0], [4.0, 1.0]])
+    one, _ = warp(Y[:, :1], [Objective("a", "max")], scale="ranks")
+    assert one[:, 0] == pytest.approx([-0.967, 0.0, 0.967], abs=1e-3)
+    several = [Objective("a", "max"), Objective("b", "max")]
+    assert np.array_equal(warp(Y, several, scale="ranks")[0], warp(Y, several)[0])
+
+
+def test_a_bound_lies_between_the_ranks_of_its_neighbours() -> None:
+    Y = np.array([[1.0], [2.0], [4.0], [8.0]])
+    targets, goals = warp(Y, [Objective("a", "max", bound=3.0)], scale="ranks")
+    assert targets[1, 0] < goals.bounds[0] < targets[2, 0]

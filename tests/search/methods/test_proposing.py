@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from omniforge.search import Candidate, Objective, Reward, SearchSpace
+from conformance.spaces import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omniforge.errors import SpaceError
+from omniforge.search import Candidate, Objective, Reward, SearchSpace, strategy
 from omniforge.search.methods.proposing import Ask, ProposingStrategy
 
 
@@ -51,3 +57,35 @@ def test_asking_for_nothing_draws_nothing() -> None:
     before = made.dump()
     assert made.generate_tasks(0) == []
     assert made.dump() == before
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(spaces(), min_size=2, max_size=4), st.sampled_from(["random", "evolution"]), st.integers(0, 99))
+def test_whatever_the_space_becomes_nothing_is_lost(drawn: list[dict[str, Any]], name: str, seed: int) -> None:
+    try:
+        versions = [SearchSpace.from_dict(document) for document in drawn]
+    except SpaceError:
+        return  # the drawn rules forbid everything
+
+    def search() -> tuple[list[Candidate], dict[str, Any]]:
+        made = strategy(name)
+        made.bind_space(versions[0], [Objective("a", "max")], seed=seed)
+        found: list[Candidate] = []
+        for space in (*versions, versions[0]):
+            made.change_space(space)
+            some = made.generate_tasks(3, pending=found[-1:])
+            for candidate in some:
+                space.validate(candidate.config)
+            late = found[-1:]  # of the version before
+            found += some
+            made.handle_rewards([Reward(one, {"a": len(one.config) / 9}) for one in (*late, *some[:-1])])
+        again = strategy(name)
+        again.bind_space(versions[0], [Objective("a", "max")], seed=0)
+        again.load(json.loads(json.dumps(made.dump())))
+        assert again.generate_tasks(3) == made.generate_tasks(3)
+        return found, made.dump()
+
+    found, state = search()
+    assert search() == (found, state)
+    told = [seen["config"] for seen in state["history"]["observations"]]
+    assert all(candidate.config in told for candidate in found[:-1])

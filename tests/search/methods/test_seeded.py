@@ -98,3 +98,21 @@ def test_what_cannot_be_used_is_refused(make: Callable[..., SearchStrategy]) -> 
         make([FIRST]).load(inner.dump())
     with pytest.raises(RuntimeError, match="bind_space"):
         strategy({"seeded": {"then": "random"}}).generate_tasks(1)
+
+
+def test_what_is_given_waits_until_the_space_has_it(make: Callable[..., SearchStrategy]) -> None:
+    seeded = make([FOREIGN, SECOND])
+    assert seeded.generate_tasks(1) == [Candidate(SECOND)]
+    wider = SPACE.edit("kind", range=["tree", "line", "forest"])
+    seeded.change_space(wider)
+    again = make([FOREIGN, SECOND], space=wider)
+    again.load(json.loads(json.dumps(seeded.dump())))
+    assert seeded.generate_tasks(1, pending=[Candidate(SECOND)]) == [Candidate(FOREIGN)]
+    assert again.generate_tasks(1, pending=[Candidate(SECOND)]) == [Candidate(FOREIGN)]
+
+
+def test_what_is_given_is_completed_and_not_repeated(make: Callable[..., SearchStrategy]) -> None:
+    seeded = make([FIRST, SECOND])
+    seeded.handle_rewards([Reward(Candidate(FIRST), {"accuracy": 0.5})])
+    seeded.change_space(SPACE.add("bias", {"type": "bool"}))
+    assert seeded.generate_tasks(1) == [Candidate({**SECOND, "bias": False})]

@@ -1,0 +1,1 @@
+"""Search within a trust region: its rules (`region`), its parts (`box`) and the strategy ``of-hd`` (`strategy`)."""

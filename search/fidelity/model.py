@@ -1,0 +1,190 @@
+"""From the curves of a search to a model of them and back to configurations: what model-based planners and sources share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..bo.composition import GENERATORS, OPTIMIZERS
+from ..bo.parts import Observed
+from ..bo.rows import Rows
+from ..bo.warp import Compression, Goals
+from ..space import Config
+from .process import CurveData, CurveProcess
+from .worth import worth
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..space import SearchSpace
+    from .curves import Curve, Curves
+    from .staged import Situation
+
+_MOST = 400
+_CANDIDATES = 256
+_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class Known:
+    """The curves of a search with a model of them.
+
+    Args:
+        curves: The curves that the model knows, by the positions it knows them by.
+        process: The model.
+        rows: The space's rows.
+        believed: The mean of each curve at the full fidelity, a `N`-dim Tensor.
+    """
+
+    curves: list[Curve]
+    process: CurveProcess
+    rows: Rows
+    believed: Tensor
+
+
+class CurveModel:
+    """Fits a `CurveProcess` to the curves of a search; keeps hyperparameters from one fit to the next."""
+
+    def __init__(self) -> None:
+        self._rows: tuple[str, Rows] | None = None
+        self._count = 0
+        self._hyperparameters: list[float] = []
+
+    def dump(self) -> dict[str, Any]:
+        """Return what the next fit starts from, as JSON."""
+        return {"count": self._count, "hyperparameters": self._hyperparameters}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back what `dump` returned; `{}` forgets."""
+        self._count = int(state.get("count", 0))
+        self._hyperparameters = list(state.get("hyperparameters", ()))
+
+    def rows(self, space: SearchSpace) -> Rows:
+        """Return the rows of a space."""
+        if self._rows is None or self._rows[0] != space.hash:
+            self._rows = (space.hash, Rows(space))
+        return self._rows[1]
+
+    def know(self, situation: Situation) -> Known:
+        """Return the model of all that is known; what is under evaluation is believed to return what the model says.
+
+        Raises:
+            RuntimeError: The model cannot be fitted.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # small matrices: threads that spin take the cores from the workers
+        try:
+            return self._know(situation)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _know(self, situation: Situation) -> Known:
+        curves = situation.curves
+        rows = self.rows(curves.history.space)
+        shown = [curve for curve in curves if curve.results or curve.waiting]
+        points = select(shown, curves, limit=_MOST)
+        values = worth(curves.Y, curves.history.objectives, situation.rng)[[p.observation for p in points]]
+        y = Compression.fit(values)(values)
+        data = CurveData(
+            rows.encode([curve.config for curve in shown]),
+            torch.tensor([p.curve for p in points]),
+            torch.tensor([p.u for p in points], dtype=torch.float64),
+            torch.from_numpy(y),
+        )
+        total = len(curves.history)
+        refit = total - self._count >= max(2, self._count // 8) or total < self._count
+        process = CurveProcess(rows, data, start=self._hyperparameters, refit=refit)
+        if refit:
+            self._count, self._hyperparameters = total, process.hyperparameters
+        for position, curve in enumerate(shown):
+            for value in sorted(curve.waiting):
+                process.believe(position, curves.levels.unit(value))
+        everyone = torch.arange(len(shown))
+        believed = process.mean(data.X, torch.ones(len(shown), dtype=torch.float64), curves=everyone).detach()
+        return Known(shown, process, rows, believed)
+
+    def most_improving(self, situation: Situation) -> Config | None:
+        """Return the new configuration of the highest expected improvement at the full fidelity; None when none is new.
+
+        Raises:
+            RuntimeError: The model cannot be fitted.
+        """
+        known = self.know(situation)
+        best = known.believed.max()
+
+        def acquisition(X: Tensor) -> Tensor:
+            mean, deviation = known.process.at(X[:, 0], torch.ones(len(X), dtype=torch.float64))
+            return log_gain(mean, deviation, best)
+
+        row = OPTIMIZERS.get("mixed")().maximize(
+            acquisition,
+            known.rows,
+            candidates=self.candidates(known, situation),
+            is_new=situation.is_new,
+            rng=situation.rng,
+        )
+        return known.rows.decode(row)[0] if len(row) else None
+
+    def candidates(self, known: Known, situation: Situation) -> Tensor:
+        """Return rows where a new configuration may be looked for, about half of them near the best curves."""
+        observed = Observed(known.process.data.X, known.believed[:, None], Goals((0,), {}))
+        found: Tensor = GENERATORS.get("mixture")().generate(known.rows, observed, count=_CANDIDATES, rng=situation.rng)
+        return found
+
+
+@dataclass(frozen=True)
+class Point:
+    """A result on a curve: the curve's position, the fidelity in [0, 1] and the position of the observation."""
+
+    curve: int
+    u: float
+    observation: int
+
+
+def select(shown: list[Curve], curves: Curves, *, limit: int) -> list[Point]:
+    """Return the points that a model learns from, in order of arrival.
+
+    All of them up to ``limit``; beyond, the last point of each curve and the latest of the rest.
+    """
+    last: list[Point] = []
+    rest: list[Point] = []
+    for position, curve in enumerate(shown):
+        for value, observation in curve.results.items():
+            point = Point(position, curves.levels.unit(value), observation)
+            (last if value == curve.reached else rest).append(point)
+    last.sort(key=lambda point: point.observation)
+    rest.sort(key=lambda point: point.observation)
+    if len(last) + len(rest) > limit:
+        last = last[-limit:]
+        rest = rest[len(rest) - (limit - len(last)) :]
+    return sorted([*last, *rest], key=lambda point: point.observation)
+
+
+def log_gain(mean: Tensor, deviation: Tensor, best: Tensor | float) -> Tensor:
+    """Return the log of ``E[max(Z - best, 0)]`` for normal `Z`, stable far below (Ament et al., NeurIPS 2023, equation 9).
+
+    Args:
+        mean: A `n`-dim Tensor.
+        deviation: A `n`-dim Tensor, above 0.
+        best: What is to be exceeded.
+    """
+    z = (mean - best) / deviation
+    density = -0.5 * z * z - _HALF_LOG_2PI
+    near = z > -5.0
+    safe = torch.where(near, z, torch.zeros_like(z))
+    direct = torch.exp(-0.5 * safe * safe - _HALF_LOG_2PI) + safe * torch.special.ndtr(safe)
+    tail = torch.where(near, torch.full_like(z, -6.0), z)
+    # phi(z) + z Phi(z) = phi(z) / z^2 (1 - 3 / z^2 + ...) for z -> -inf
+    far = density - 2.0 * torch.log(-tail) + torch.log1p(-3.0 / (tail * tail))
+    return torch.where(near, torch.log(direct), far) + torch.log(deviation)
+
+
+def usable(situation: Situation) -> bool:
+    """Say whether a model makes sense: at least two different finite values are known."""
+    Y = situation.curves.Y
+    return len(np.unique(Y[np.isfinite(Y).all(axis=1)], axis=0)) >= 2

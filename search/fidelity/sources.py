@@ -1,0 +1,194 @@
+"""Where multi-fidelity searches take new configurations from: the priors, a model of all curves, or any other strategy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...errors import SpecError
+from ..candidate import Candidate, Reward
+from ..space import Config
+from ..strategy import STRATEGIES, one_choice, strategy
+
+if TYPE_CHECKING:
+    from ..objective import Objective
+    from .curves import Curve, Curves
+    from .model import CurveModel
+    from .staged import Situation
+
+log = logging.getLogger(__name__)
+
+Choice = str | Mapping[str, Any]
+
+_FEWEST = 8
+_RANDOM_SHARE = 1.0 / 3.0
+_SEEDS = 2**31
+
+
+class Source(Protocol):
+    """Where new configurations come from."""
+
+    @property
+    def name(self) -> str:
+        """Of the source with its options."""
+
+    def next(self, situation: Situation) -> Config | None:
+        """Return a new configuration; None for any."""
+
+    def check(self, objectives: Sequence[Objective]) -> None:
+        """Refuse objectives that it cannot search for.
+
+        Raises:
+            SpecError: They are too many, or of another kind.
+        """
+
+    def dump(self) -> dict[str, Any]:
+        """Return its state as JSON."""
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back what `dump` returned; `{}` for a new search."""
+
+    def warm_up(self) -> None:
+        """Import what `next` will need."""
+
+
+class _Stateless:
+    """What sources without state have in common."""
+
+    def check(self, objectives: Sequence[Objective]) -> None:
+        """Take any objectives."""
+
+    def dump(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take nothing back."""
+
+    def warm_up(self) -> None:
+        """Import nothing."""
+
+
+class Priors(_Stateless):
+    """Draws from the space's priors."""
+
+    name = "random"
+
+    def next(self, situation: Situation) -> Config | None:  # noqa: ARG002
+        """Leave the choice open."""
+        return None
+
+
+class Modelled(_Stateless):
+    """The configuration of the highest expected improvement at the full fidelity, by a model of all curves at all fidelities.
+
+    The model is fitted to at least eight configurations; every third configuration on average is drawn from the priors, as in BOHB
+    (Falkner et al., ICML 2018, section 4.1), so that a wrong model costs a constant factor at most.
+    """
+
+    name = "model"
+
+    def __init__(self) -> None:
+        self._model: CurveModel | None = None
+        self._state: Mapping[str, Any] = {}
+
+    def next(self, situation: Situation) -> Config | None:
+        """Return the best new configuration that was found; see `Source.next`."""
+        if situation.rng.random() < _RANDOM_SHARE or len(situation.curves) < _FEWEST:
+            return None
+        from .model import CurveModel, usable
+
+        if not usable(situation):
+            return None
+        if self._model is None:
+            self._model = CurveModel()
+            self._model.load(self._state)
+        try:
+            return self._model.most_improving(situation)
+        except RuntimeError as e:
+            log.warning("the model failed on %d curves, drawing from the priors instead: %s", len(situation.curves), e)
+            return None
+
+    def dump(self) -> dict[str, Any]:
+        """Return what the next fit starts from."""
+        return dict(self._state) if self._model is None else self._model.dump()
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back what `dump` returned."""
+        self._model, self._state = None, state
+
+    def warm_up(self) -> None:
+        """Import torch and what of BoTorch the model needs."""
+        from . import model  # noqa: F401
+
+
+class Guided(_Stateless):
+    """What another strategy proposes that knows the results of one level: the highest with enough of them.
+
+    It is what BOHB does with its densities: the level is the highest with at least eight results. The strategy is made and told
+    anew for every proposal, so that a level can give way to a higher one.
+
+    Args:
+        choice: The strategy, by name or mapping.
+    """
+
+    def __init__(self, choice: Choice) -> None:
+        self._choice = choice
+        strategy(choice)
+
+    @property
+    def name(self) -> str:
+        """Of the strategy with its options."""
+        return str(self._choice)
+
+    def next(self, situation: Situation) -> Config | None:
+        """Return what the strategy proposes."""
+        curves = situation.curves
+        history = curves.history
+        made = strategy(self._choice)
+        made.bind_space(history.space, history.objectives, seed=int(situation.rng.integers(_SEEDS)))
+        told = {id(curve): reward for curve, reward in self._rewards(curves)}
+        made.handle_rewards(list(told.values()))
+        others = [Candidate(curve.config) for curve in curves if id(curve) not in told]
+        found = made.generate_tasks(1, pending=others)
+        return found[0].config if found else None
+
+    def check(self, objectives: Sequence[Objective]) -> None:
+        """Take what the strategy takes; it says so when it is asked."""
+
+    def warm_up(self) -> None:
+        """Warm up the strategy."""
+        strategy(self._choice).warm_up()
+
+    @staticmethod
+    def _rewards(curves: Curves) -> list[tuple[Curve, Reward]]:
+        for value in reversed(curves.levels.values):
+            there = [curve for curve in curves if value in curve.results]
+            if len(there) >= _FEWEST or value == curves.levels.values[0]:
+                seen = [(curve, curves.history.observations[curve.results[value]]) for curve in there]
+                return [(curve, Reward(Candidate(o.config), o.metrics, state=o.state)) for curve, o in seen]
+        return []
+
+
+def source(choice: Choice) -> Source:
+    """Return a source of new configurations.
+
+    Args:
+        choice: ``"random"``, ``"model"``, or a strategy by name or mapping.
+
+    Raises:
+        UnknownNameError: Nothing has that name.
+        SpecError: It is a strategy that chooses fidelities itself, or takes other options.
+    """
+    if choice == "random":
+        return Priors()
+    if choice == "model":
+        return Modelled()
+    name, _ = one_choice(choice, "proposals")
+    if STRATEGIES.get(name).__module__.startswith(__package__):
+        raise SpecError(
+            f"proposals is {name!r}, which chooses fidelities itself.",
+            hint="Give 'random', 'model' or a strategy such as 'evolution'.",
+        )
+    return Guided(choice)
