@@ -41,7 +41,7 @@ def document(**changes: Any) -> dict[str, Any]:
         ],
         "objectives": [objective("accuracy", "max"), objective("latency_ms", "min")],
         "leaderboard": board, "pareto": [3, 1], "model": None, "report": None, "phases": {}, "failures": [],
-        "reasons": ["[bold] 3 rows."], "started_at": None, "finished_at": None, "error": None,
+        "reasons": ["[bold] 3 rows."], "space": None, "started_at": None, "finished_at": None, "error": None,
     }  # fmt: skip
     return {**base, **changes}
 

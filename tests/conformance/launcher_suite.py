@@ -24,7 +24,7 @@ LONG_S = 30.0
 MIB = 2**20
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """Return what the condition gives once that is true."""
     deadline_s = time.monotonic() + timeout_s
     while not (value := condition()):
@@ -276,16 +276,16 @@ class LauncherSuite:
 
     @pytest.mark.fault
     def test_timeout(self, hanging: Callable[..., Any]) -> None:
-        handle, pids = hanging(limits=Limits(time_s=1.5))
+        handle, pids = hanging(limits=Limits(time_s=3.0))  # two interpreters have started by then
         ending = handle.wait(LONG_S)
         assert ending.cause == "timeout"
-        assert ending.message == "It ran longer than 1.5 s."
-        assert 1.4 < ending.duration_s < 10
+        assert ending.message == "It ran longer than 3 s."
+        assert 2.9 < ending.duration_s < 12
         until(lambda: all(gone(pid) for pid in pids))
 
     @pytest.mark.fault
     def test_timeout_of_what_ignores_sigterm(self, hanging: Callable[..., Any]) -> None:
-        handle, pids = hanging(limits=Limits(time_s=1.5), payload={"stubborn": True})
+        handle, pids = hanging(limits=Limits(time_s=3.0), payload={"stubborn": True})
         ending = handle.wait(LONG_S)
         assert (ending.signal, ending.cause) == (signal.SIGKILL, "timeout")
         until(lambda: all(gone(pid) for pid in pids))
