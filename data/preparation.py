@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,8 @@ def prepare(
     check_choices(target, drop=drop, categorical=categorical)
     version = data_version(path)
     key = hashlib.sha256(json.dumps([FORMAT, version, options], sort_keys=True).encode()).hexdigest()
-    existing = _existing(out_dir)
+    with _locked(out_dir.parent):
+        existing = _existing(out_dir)
     if existing is not None and existing.key == key:
         return existing
     frame = read_table(path, target=target, delimiter=delimiter, drop=drop)
@@ -144,10 +147,26 @@ def _write(frame: pd.DataFrame, profile: DataProfile, out_dir: Path, *, record: 
         }
         (temporary / RECORD_NAME).write_text(json.dumps(full, allow_nan=False), encoding="utf-8")
         temporary.chmod(0o755)
-        _take_place(temporary, out_dir, key=record["key"])
+        with _locked(out_dir.parent):  # a folder is not there for a moment while another takes its place
+            _take_place(temporary, out_dir, key=record["key"])
+            return PreparedData.load(out_dir)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return PreparedData.load(out_dir)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes and threads from replacing prepared data in ``folder``; nothing where it does not exist."""
+    if not folder.is_dir():
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: `_take_place` tries again
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _take_place(temporary: Path, out_dir: Path, *, key: str) -> None:
