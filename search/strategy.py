@@ -187,3 +187,14 @@ def check_integer(value: Any, option: str, *, low: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise SpecError(f"{option} is {value!r}, expected an integer of at least {low}.")
     return value
+
+
+def check_number(value: Any, option: str, *, low: float, high: float) -> float:
+    """Return a number option.
+
+    Raises:
+        SpecError: It is no number, or not within ``low`` and ``high``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise SpecError(f"{option} is {value!r}, expected a number from {low:g} to {high:g}.")
+    return float(value)

@@ -13,8 +13,8 @@ import numpy as np
 
 from ...errors import SpecError
 from ..candidate import SUCCEEDED
-from ..design import SobolDesign
-from ..methods.proposing import Ask, ProposingStrategy
+from ..methods.designed import DesignedStrategy
+from ..methods.proposing import Ask
 from ..pareto import fitness_order
 from ..space import Config
 from ..strategy import check_integer
@@ -34,7 +34,7 @@ _FEWEST, _MOST = 8, 16
 _PARENTS = 5
 
 
-class BayesianStrategy(ProposingStrategy):
+class BayesianStrategy(DesignedStrategy):
     """Evaluate the default configuration and a Sobol design, then what the acquisition prefers.
 
     Failed and timed out candidates count as the worst that was seen in every objective, or are avoided by a model of where
@@ -91,8 +91,6 @@ class BayesianStrategy(ProposingStrategy):
             "suggester": suggester,
         }
         check_choices(self._choices)
-        self._position = 0
-        self._design: SobolDesign | None = None
         self._proposer: Proposer | None = None
         self._fitted = Fitted()
 
@@ -127,10 +125,7 @@ class BayesianStrategy(ProposingStrategy):
     # -------------------------------------------------------------------------------------------------- proposals
 
     def _propose(self, ask: Ask) -> Iterator[Config]:
-        known = len(self.history) + len(ask.pending)
-        designed = min(ask.count, max(0, self._initial() - known))
-        if self.history.succeeded() < 2:
-            designed = ask.count
+        designed = self._left_to_design(ask, self._initial())
         yield from self._designed(ask, designed)
         if designed < ask.count:
             yield from self._modelled(ask, ask.count - designed)
@@ -140,19 +135,12 @@ class BayesianStrategy(ProposingStrategy):
             return self._given_initial
         return min(max(_FEWEST, 2 * _branches(self.history.space)), _MOST)
 
-    def _designed(self, ask: Ask, count: int) -> Iterator[Config]:
-        """Yield ``count`` new points of the design, the default configuration first."""
-        space = self.history.space
-        if self._design is None:
-            self._design = SobolDesign(space, seed=self._seed)
-        for _ in range(4 * count + 16):
-            if not count:
-                return
-            self._position += 1
-            config = space.default() if self._position == 1 else self._design.config(self._position - 2)
-            if space.config_hash(config) not in ask.taken:
-                count -= 1
-                yield config
+    def _point(self) -> Config:
+        """Return the default configuration, then the points of the design."""
+        self._position += 1
+        if self._position == 1:
+            return self.history.space.default()
+        return self._design_of_space().config(self._position - 2)
 
     def _modelled(self, ask: Ask, count: int) -> Iterator[Config]:
         try:
@@ -200,11 +188,11 @@ class BayesianStrategy(ProposingStrategy):
     # ------------------------------------------------------------------------------------------------------ state
 
     def _extra(self) -> dict[str, Any]:
-        return {"position": self._position, "model": self._fitted.to_dict()}
+        return {**super()._extra(), "model": self._fitted.to_dict()}
 
     def _restore(self, extra: Mapping[str, Any]) -> None:
-        self._position = int(extra.get("position", 0))
-        self._design, self._proposer = None, None
+        super()._restore(extra)
+        self._proposer = None
         self._fitted = Fitted.from_dict(extra["model"]) if extra else Fitted()
 
     def _space_changed(self) -> None:

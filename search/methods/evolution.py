@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
 from ...errors import SpecError
-from ..design import SobolDesign
 from ..pareto import fitness_order
 from ..space import Config
 from ..strategy import check_integer
-from .proposing import Ask, ProposingStrategy
+from .designed import DesignedStrategy
+from .proposing import Ask
 
 _CHILDREN = 8
 _TRIES = 16
 
 
-class EvolutionStrategy(ProposingStrategy):
+class EvolutionStrategy(DesignedStrategy):
     """Mutate the best of a random sample of the youngest configurations.
 
     The population is the last ``population_size`` observations: the oldest dies, whatever its worth. Failed candidates are
@@ -43,24 +43,16 @@ class EvolutionStrategy(ProposingStrategy):
             raise SpecError(
                 f"tournament_size is {tournament_size}, expected at most population_size, {population_size}."
             )
-        self._design: SobolDesign | None = None
-        self._position = 0
 
     def _propose(self, ask: Ask) -> Iterator[Config]:
         first = self._population_size - len(self.history) - len(ask.pending)
         for _ in range(max(0, min(first, ask.count))):
-            yield self._designed()
+            yield self._point()
         parents = self._ranked_population()
         for _ in range(_TRIES * ask.count if parents else 0):
             size = min(self._tournament_size, len(parents))
             winner = int(ask.rng.choice(len(parents), size=size, replace=False).min())
             yield from self._children(parents[winner], ask)
-
-    def _designed(self) -> Config:
-        if self._design is None:
-            self._design = SobolDesign(self.history.space, seed=self._seed)
-        self._position += 1
-        return self._design.config(self._position - 1)
 
     def _children(self, parent: Config, ask: Ask) -> Iterator[Config]:
         """Yield the first mutation that is new, if there is one among a few."""
@@ -77,14 +69,3 @@ class EvolutionStrategy(ProposingStrategy):
             return []
         configs = self.history.configs[-self._population_size :]
         return [configs[i] for i in fitness_order(Y, self.history.objectives)]
-
-    def _extra(self) -> dict[str, Any]:
-        return {"position": self._position}
-
-    def _restore(self, extra: Mapping[str, Any]) -> None:
-        self._position = int(extra.get("position", 0))
-        self._design = None
-
-    def warm_up(self) -> None:
-        """Import what the first generation needs."""
-        from scipy.stats import qmc  # noqa: F401

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..design import SobolDesign
 from ..pareto import fitness_order
 from ..space import Config
-from ..strategy import check_integer
-from .nsga2 import check_number
-from .proposing import Ask, ProposingStrategy
+from ..strategy import check_integer, check_number
+from .designed import DesignedStrategy
+from .proposing import Ask
 
 if TYPE_CHECKING:
     from .max_flow import Network
@@ -27,7 +26,7 @@ _NEIGHBORS = 8
 _ROUNDS = 3
 
 
-class MaxFlowStrategy(ProposingStrategy):
+class MaxFlowStrategy(DesignedStrategy):
     """Propose the configuration with the largest flow under capacities that are drawn anew for every candidate.
 
     Observations are ranked (by violation of the bounds, front and crowding where there are several objectives), and a
@@ -50,33 +49,14 @@ class MaxFlowStrategy(ProposingStrategy):
         super().__init__()
         self._initial = check_integer(initial, "initial", low=2)
         self._explore = check_number(explore, "explore", low=0.0, high=1.0)
-        self._design: SobolDesign | None = None
-        self._position = 0
         self._network: Network | None = None
 
     def _propose(self, ask: Ask) -> Iterator[Config]:
-        known = len(self.history) + len(ask.pending)
-        designed = min(ask.count, max(0, self._initial - known))
-        if self.history.succeeded() < 2:
-            designed = ask.count
+        designed = self._left_to_design(ask, self._initial)
         yield from self._designed(ask, designed)
         order = fitness_order(self.history.targets(), self.history.objectives)
         for _ in range(ask.count - designed):
             if ask.rng.random() >= self._explore and (config := self._drawn(ask, order)) is not None:
-                yield config
-
-    def _designed(self, ask: Ask, count: int) -> Iterator[Config]:
-        """Yield ``count`` new points of the design."""
-        space = self.history.space
-        if self._design is None:
-            self._design = SobolDesign(space, seed=self._seed)
-        for _ in range(4 * count + 16):
-            if not count:
-                return
-            self._position += 1
-            config = self._design.config(self._position - 1)
-            if space.config_hash(config) not in ask.taken:
-                count -= 1
                 yield config
 
     def _drawn(self, ask: Ask, order: list[int]) -> Config | None:
@@ -105,13 +85,6 @@ class MaxFlowStrategy(ProposingStrategy):
             starts = [pool[key] for key in ranked[: _PARENTS // 2]]
         return next((pool[key] for key in ranked if key not in ask.taken), None)
 
-    def _extra(self) -> dict[str, Any]:
-        return {"position": self._position}
-
     def _restore(self, extra: Mapping[str, Any]) -> None:
-        self._position = int(extra.get("position", 0))
-        self._design, self._network = None, None
-
-    def warm_up(self) -> None:
-        """Import what the design needs."""
-        from scipy.stats import qmc  # noqa: F401
+        super()._restore(extra)
+        self._network = None

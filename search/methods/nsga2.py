@@ -5,17 +5,16 @@ Not regularized evolution, whose members die of age (``evolution.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ...errors import SpecError
-from ..design import SobolDesign
 from ..pareto import FloatArray, crowding_distance, fitness_order, non_dominated_ranks, violation
 from ..space import Config
-from ..strategy import check_integer
-from .proposing import Ask, ProposingStrategy
+from ..strategy import check_integer, check_number
+from .designed import DesignedStrategy
+from .proposing import Ask
 from .variation import crossover, mutated
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ _TRIES = 24
 _NEIGHBORS = 4
 
 
-class NSGA2Strategy(ProposingStrategy):
+class NSGA2Strategy(DesignedStrategy):
     """Breed from the elite: non-dominated sorting, crowding, binary tournaments, crossover and mutation.
 
     The population is the best ``population_size`` of all that was observed: what breaks a bound loses to what does not
@@ -53,22 +52,14 @@ class NSGA2Strategy(ProposingStrategy):
         self._population_size = check_integer(population_size, "population_size", low=4)
         self._crossover = check_number(crossover_probability, "crossover_probability", low=0.0, high=1.0)
         self._mutations = check_number(mutations, "mutations", low=1e-6, high=1e6)
-        self._design: SobolDesign | None = None
-        self._position = 0
 
     def _propose(self, ask: Ask) -> Iterator[Config]:
         first = self._population_size - len(self.history) - len(ask.pending)
         for _ in range(max(0, min(first, ask.count))):
-            yield self._designed()
+            yield self._point()
         population = self._population()
         for _ in range(_TRIES * ask.count if population else 0):
             yield from self._child(population, ask)
-
-    def _designed(self) -> Config:
-        if self._design is None:
-            self._design = SobolDesign(self.history.space, seed=self._seed)
-        self._position += 1
-        return self._design.config(self._position - 1)
 
     def _population(self) -> list[Config]:
         """Return the members from the best to the worst; none while nothing succeeded."""
@@ -93,17 +84,6 @@ class NSGA2Strategy(ProposingStrategy):
             if space.config_hash(near) not in ask.taken:
                 yield near
                 return
-
-    def _extra(self) -> dict[str, Any]:
-        return {"position": self._position}
-
-    def _restore(self, extra: Mapping[str, Any]) -> None:
-        self._position = int(extra.get("position", 0))
-        self._design = None
-
-    def warm_up(self) -> None:
-        """Import what the first members need."""
-        from scipy.stats import qmc  # noqa: F401
 
 
 def survivors(Y: FloatArray, objectives: Sequence[Objective], *, limit: int) -> list[int]:
@@ -138,17 +118,6 @@ def _spread(front: NDArray[np.int64], optimized: FloatArray, *, count: int) -> l
     while len(kept) > count:
         kept.pop(int(np.argmin(crowding_distance(optimized[kept]))))
     return kept
-
-
-def check_number(value: Any, option: str, *, low: float, high: float) -> float:
-    """Return a number option.
-
-    Raises:
-        SpecError: It is no number, or not within ``low`` and ``high``.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise SpecError(f"{option} is {value!r}, expected a number from {low:g} to {high:g}.")
-    return float(value)
 
 
 def _tournament(count: int, rng: np.random.Generator) -> int:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..design import SobolDesign
 from ..pareto import fitness_order
 from ..space import Config
-from ..strategy import check_integer
-from .nsga2 import check_number
-from .proposing import Ask, ProposingStrategy
+from ..strategy import check_integer, check_number
+from .designed import DesignedStrategy
+from .proposing import Ask
 
 if TYPE_CHECKING:
     from .parzen import Columns, Parzen
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 _LEAST_GOOD = 2
 
 
-class TPEStrategy(ProposingStrategy):
+class TPEStrategy(DesignedStrategy):
     """Draw candidates from the density of the good observations and take the one where good over bad is largest.
 
     The densities are joint over all parameters ("multivariate", Falkner et al., ICML 2018; Watanabe 2023), and trees of
@@ -49,32 +48,13 @@ class TPEStrategy(ProposingStrategy):
         self._initial = check_integer(initial, "initial", low=2)
         self._gamma = check_number(gamma, "gamma", low=1e-6, high=1.0 - 1e-6)
         self._candidates = check_integer(candidates, "candidates", low=1)
-        self._design: SobolDesign | None = None
-        self._position = 0
         self._columns: Columns | None = None
 
     def _propose(self, ask: Ask) -> Iterator[Config]:
-        known = len(self.history) + len(ask.pending)
-        designed = min(ask.count, max(0, self._initial - known))
-        if self.history.succeeded() < 2:
-            designed = ask.count
+        designed = self._left_to_design(ask, self._initial)
         yield from self._designed(ask, designed)
         if designed < ask.count:
             yield from self._modelled(ask, ask.count - designed)
-
-    def _designed(self, ask: Ask, count: int) -> Iterator[Config]:
-        """Yield ``count`` new points of the design."""
-        space = self.history.space
-        if self._design is None:
-            self._design = SobolDesign(space, seed=self._seed)
-        for _ in range(4 * count + 16):
-            if not count:
-                return
-            self._position += 1
-            config = self._design.config(self._position - 1)
-            if space.config_hash(config) not in ask.taken:
-                count -= 1
-                yield config
 
     def _modelled(self, ask: Ask, count: int) -> Iterator[Config]:
         """Yield the best new candidate, ``count`` times; each counts as bad for those after it."""
@@ -110,17 +90,14 @@ class TPEStrategy(ProposingStrategy):
         Z = self._columns.encode(new)
         return new[int(np.argmax(better.log_density(Z) - worse.log_density(Z)))]
 
-    def _extra(self) -> dict[str, Any]:
-        return {"position": self._position}
-
     def _restore(self, extra: Mapping[str, Any]) -> None:
-        self._position = int(extra.get("position", 0))
-        self._design, self._columns = None, None
+        super()._restore(extra)
+        self._columns = None
 
     def warm_up(self) -> None:
         """Import what the design and the kernels need."""
+        super().warm_up()
         from scipy.special import ndtr  # noqa: F401
-        from scipy.stats import qmc  # noqa: F401
 
 
 def _density(columns: Columns, X: Any) -> Parzen:

@@ -53,7 +53,7 @@ class Smac:
 
 def _not_called(config: Any, seed: int = 0) -> float:
     """Stand for the target function, which SMAC wants although it is asked and told."""
-    raise NotImplementedError(f"{config} with seed {seed}")
+    raise RuntimeError(f"SMAC is asked and told, and evaluates nothing itself: {config}, seed {seed}.")
 
 
 def configspace(space: SearchSpace) -> ConfigurationSpace:
