@@ -7,24 +7,19 @@ milliseconds of matrix products, all targets at once, while everything of BoTorc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from botorch.models.model import Model
-from botorch.posteriors.gpytorch import GPyTorchPosterior
-from gpytorch.distributions import MultitaskMultivariateNormal, MultivariateNormal
-from linear_operator.operators import DenseLinearOperator, DiagLinearOperator
 from torch import Tensor
 
 from .fit import JITTER, Evidence, fit
 from .input_kernel import kernel_for
 from .kernel import MixedKernel
 from .rows import Rows
+from .surrogates.gaussian import MIN_VARIANCE
+from .surrogates.posterior_model import PosteriorModel, check_finite
 
-_MIN_VARIANCE = 1e-10
 
-
-class GaussianProcess(Model):  # type: ignore[misc]  # botorch has no type hints that mypy follows
+class GaussianProcess(PosteriorModel):
     """Gaussian processes over the rows of a space, one per target.
 
     Args:
@@ -56,8 +51,7 @@ class GaussianProcess(Model):  # type: ignore[misc]  # botorch has no type hints
         Raises:
             RuntimeError: The targets are not finite, or a covariance is not positive definite.
         """
-        if not bool(torch.isfinite(Y).all()):
-            raise RuntimeError("The targets of the Gaussian process are not all finite.")
+        check_finite(Y, "Gaussian process")
         variance = torch.zeros_like(Y) if Yvar is None else Yvar
         found = [list(vector) for vector in start]
         if refit or len(found) != Y.shape[1] or any(len(vector) != len(self._kernel.mean) for vector in found):
@@ -89,19 +83,9 @@ class GaussianProcess(Model):  # type: ignore[misc]  # botorch has no type hints
         return found
 
     @property
-    def X(self) -> Tensor:  # noqa: N802 - rows are X everywhere
-        """The `n x d`-dim Tensor of rows it is conditioned on."""
-        return self._X
-
-    @property
     def num_outputs(self) -> int:
         """The number of targets."""
         return int(self._v.shape[0])
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """Empty: one model."""
-        return torch.Size([])
 
     def mean_and_variance(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Return the marginal posterior of `N x d` rows as two `N x m`-dim Tensors."""
@@ -109,52 +93,21 @@ class GaussianProcess(Model):  # type: ignore[misc]  # botorch has no type hints
         mean = (cross @ self._alpha).squeeze(-1)
         reduced = cross @ self._inverse.transpose(-1, -2)
         variance = self._kernel.diagonal(self._v).squeeze(-1) - (reduced * reduced).sum(-1)
-        return mean.T, variance.clamp_min(_MIN_VARIANCE).T
+        return mean.T, variance.clamp_min(MIN_VARIANCE).T
 
-    def posterior(
-        self,
-        X: Tensor,
-        output_indices: Sequence[int] | None = None,
-        observation_noise: bool = False,
-        posterior_transform: Any = None,
-    ) -> GPyTorchPosterior:
-        """Return the joint posterior over a `(b) x q x d`-dim Tensor.
-
-        Raises:
-            NotImplementedError: Observation noise is asked for.
-        """
-        if observation_noise:
-            raise NotImplementedError("The posterior of this Gaussian process is without observation noise.")
-        if output_indices is not None:
-            return self.subset_output(output_indices).posterior(X, posterior_transform=posterior_transform)
+    def moments(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and covariance at a `(b) x q x d`-dim Tensor; see `PosteriorModel.moments`."""
         batch, q, m = X.shape[:-2], X.shape[-2], self.num_outputs
         if q == 1:
             mean, variance = self.mean_and_variance(X.reshape(-1, X.shape[-1]))
-            covariance = DiagLinearOperator(variance.reshape(*batch, m))
-            mean = mean.reshape(*batch, 1, m)
-        else:
-            mean, covariance = self._joint(X)
-        if m == 1:
-            posterior = GPyTorchPosterior(MultivariateNormal(mean.squeeze(-1), covariance))
-        else:
-            posterior = GPyTorchPosterior(MultitaskMultivariateNormal(mean, covariance, interleaved=False))
-        return posterior if posterior_transform is None else posterior_transform(posterior)
-
-    def _joint(self, X: Tensor) -> tuple[Tensor, DenseLinearOperator]:
-        """Return the mean, `(b) x q x m`, and the covariance, `(b) x mq x mq` with one block per target."""
-        batch, q, m = X.shape[:-2], X.shape[-2], self.num_outputs
+            return mean.reshape(*batch, 1, m), variance.reshape(*batch, m, 1, 1)
         rows = self._kernel.embed(X.reshape(-1, q, X.shape[-1]))
         v = self._v[:, None]
         cross = self._kernel(v, rows, self._rows)
         mean = (cross @ self._alpha[:, None]).squeeze(-1)
         reduced = cross @ self._inverse[:, None].transpose(-1, -2)
         blocks = self._kernel(v, rows, rows) - reduced @ reduced.transpose(-1, -2)
-        blocks = blocks + _MIN_VARIANCE * torch.eye(q, dtype=torch.float64)
-        joint = torch.zeros(blocks.shape[1], m, q, m, q, dtype=torch.float64)
-        for target in range(m):
-            joint[:, target, :, target, :] = blocks[target]
-        dense = DenseLinearOperator(joint.reshape(*batch, m * q, m * q))
-        return mean.permute(1, 2, 0).reshape(*batch, q, m), dense
+        return mean.permute(1, 2, 0).reshape(*batch, q, m), blocks.transpose(0, 1).reshape(*batch, m, q, q)
 
     def condition(self, X: Tensor, Y: Tensor) -> GaussianProcess:
         """Return a model with the same hyperparameters that also knows `q x d` rows and their `q x m` targets."""
@@ -170,7 +123,7 @@ class GaussianProcess(Model):  # type: ignore[misc]  # botorch has no type hints
 
     def _like(self, v: Tensor, X: Tensor, *, Y: Tensor, variance: Tensor) -> GaussianProcess:
         other = GaussianProcess.__new__(GaussianProcess)
-        Model.__init__(other)
+        super(GaussianProcess, other).__init__()
         other._kernel, other._v = self._kernel, v
         other._know(X, Y, variance)
         return other

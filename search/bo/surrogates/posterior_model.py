@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
+from botorch.exceptions.errors import UnsupportedError
 from botorch.models.model import Model
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from torch import Tensor
@@ -59,10 +60,10 @@ class PosteriorModel(Model):  # type: ignore[misc]  # botorch has no type hints 
         """Return the joint posterior over a `(b) x q x d`-dim Tensor.
 
         Raises:
-            NotImplementedError: Observation noise is asked for.
+            UnsupportedError: Observation noise is asked for.
         """
         if observation_noise:
-            raise NotImplementedError("The posterior of this surrogate is without observation noise.")
+            raise UnsupportedError("The posterior of this surrogate is without observation noise.")
         if output_indices is not None:
             return self.subset_output(output_indices).posterior(X, posterior_transform=posterior_transform)
         posterior = gaussian(*self.moments(X))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from botorch.exceptions.errors import UnsupportedError
 
 from omniforge.search.bo.gp import GaussianProcess
 from omniforge.search.bo.parts import Observed
@@ -69,5 +70,5 @@ def test_a_subset_of_targets_is_a_model_of_its_own(fitted: Fit, observe: Observe
     torch.testing.assert_close(gp.subset_output([1]).posterior(X).mean[..., 0], gp.posterior(X).mean[..., 1])
     torch.testing.assert_close(gp.posterior(X, output_indices=[0]).mean[..., 0], gp.posterior(X).mean[..., 0])
     assert gp.subset_output([0, 1]) is gp
-    with pytest.raises(NotImplementedError, match="without observation noise"):
+    with pytest.raises(UnsupportedError, match="without observation noise"):
         gp.posterior(X, observation_noise=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from botorch.exceptions.errors import UnsupportedError
 
 from omniforge.search.bo.surrogates.posterior_model import PosteriorModel, check_finite
 
@@ -40,7 +41,7 @@ def test_a_model_by_its_moments_is_one_of_botorch() -> None:
     assert LogExpectedImprovement(Fixed([0]), best_f=0.0)(X).shape == (5,)
     assert model.batch_shape == torch.Size([])
     assert model.X.shape == (2, 3)
-    with pytest.raises(NotImplementedError, match="without observation noise"):
+    with pytest.raises(UnsupportedError, match="without observation noise"):
         model.posterior(X, observation_noise=True)
 
 
