@@ -118,7 +118,7 @@ class JobView:
         document = self._document
         alive = [w for w in document["workers"] if w["state"] in ("idle", "busy") and w["heartbeat_age_s"] < ALIVE_S]
         counts = document["tasks"]
-        facts = [f"{self._done()} done", f"{len(alive)} workers alive"]
+        facts = [f"{self._done()} done", f"{len(alive)} {'worker' if len(alive) == 1 else 'workers'} alive"]
         if document["best"]:
             facts.append(f"best {rewards_text(document, document['best']['rewards'])}")
         if len(document["objectives"]) > 1:
@@ -170,10 +170,12 @@ def leaderboard_table(document: Document, *, rows: int) -> Table:
         )
     table.add_column("configuration", no_wrap=True, overflow="ellipsis", ratio=1)
     several = len(document["objectives"]) > 1
-    for row in document["leaderboard"][:rows]:
-        star = "* " if several and row["task"] in document["pareto"] else ""
+    shown = document["leaderboard"][:rows]
+    width = max((len(str(row["task"])) for row in shown), default=1)
+    for row in shown:
+        star = "*" if several and row["task"] in document["pareto"] else " "
         values = [number_text(row["rewards"][objective["key"]]) for objective in document["objectives"]]
-        table.add_row(f"{star}{row['task']}", *values, escape(config_text(row["config"])))
+        table.add_row(f"{star} {row['task']:>{width}}", *values, escape(config_text(row["config"])))
     return table
 
 

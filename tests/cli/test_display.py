@@ -75,7 +75,7 @@ def test_the_live_picture_names_the_stage_and_the_facts() -> None:
     shown = text(view.update(document()), width=120)
     assert "searching" in shown
     assert "4/10" in shown
-    assert "4 done, 1 workers alive, best accuracy 0.9123, latency_ms 0.5, 2 on the Pareto front, 1 failed" in shown
+    assert "4 done, 1 worker alive, best accuracy 0.9123, latency_ms 0.5, 2 on the Pareto front, 1 failed" in shown
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,14 @@ class Bohamiann(LinearModel):
 
 
 def sample(
-    energy: Loss, theta: Tensor, *, least: Tensor, steps: int, samples: int, generator: torch.Generator
+    energy: Loss,
+    theta: Tensor,
+    *,
+    least: Tensor,
+    steps: int,
+    samples: int,
+    generator: torch.Generator,
+    size: float = _STEP,
 ) -> Tensor:
     """Sample densities proportional to ``exp(-energy)`` by scale-adapted SGHMC.
 
@@ -146,6 +153,7 @@ def sample(
         steps: Of the burn-in, in which the scales are learned, and again of the sampling.
         samples: How many points of each chain are returned, evenly spaced.
         generator: Of the noise.
+        size: Of a step, in units of the learned scales, above 0.
 
     Returns:
         A `samples x k x P`-dim Tensor.
@@ -158,7 +166,7 @@ def sample(
         slope = gradient(energy, theta)
         if step < steps:
             squares = torch.lerp(squares, slope * slope, 0.02)
-        scale = _STEP**2 * torch.maximum(squares, least).rsqrt()  # the squared step over the mass
+        scale = size**2 * torch.maximum(squares, least).rsqrt()  # the squared step over the mass
         noise = torch.randn(theta.shape, generator=generator, dtype=theta.dtype)
         velocity = (1.0 - _FRICTION) * velocity - scale * slope + (2.0 * _FRICTION * scale).sqrt() * noise
         theta = theta + velocity

@@ -63,9 +63,9 @@ def told(study: optuna.Study) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_it_is_better_than_random_on_a_mixed_conditional_objective() -> None:
-    ours = [run(mixed, 40, OmniforgeSampler(seed=seed)).best_value for seed in range(1)]
+    ours = run(mixed, 40, OmniforgeSampler(seed=0)).best_value
     random = [run(mixed, 40, optuna.samplers.RandomSampler(seed=seed)).best_value for seed in range(6)]
-    assert max(ours) < 0.5 * np.median(random)
+    assert ours < 0.5 * np.median(random)
 
 
 def test_the_conditions_are_found_so_that_nothing_is_drawn_blindly(monkeypatch: pytest.MonkeyPatch) -> None:

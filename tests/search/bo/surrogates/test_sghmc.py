@@ -19,8 +19,7 @@ class TestBohamiann(SurrogateSuite):
 
 
 @pytest.mark.oracle
-def test_the_sampler_has_the_right_spread_on_a_normal_density(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sghmc, "_STEP", 0.1)
+def test_the_sampler_has_the_right_spread_on_a_normal_density() -> None:
     spread = torch.tensor([0.1, 1.0, 3.0])
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(64, 3, generator=generator) * spread
@@ -31,5 +30,6 @@ def test_the_sampler_has_the_right_spread_on_a_normal_density(monkeypatch: pytes
         steps=200,
         samples=10,
         generator=generator,
+        size=0.1,
     )
     torch.testing.assert_close(found.reshape(-1, 3).std(dim=0), spread, rtol=0.15, atol=0.0)
