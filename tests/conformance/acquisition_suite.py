@@ -10,7 +10,7 @@ import torch
 from conformance.bo_problems import GOALS, SPACES, SURROGATE_NAMES, observed, rows_of, surrogate, without_candidates
 
 from omniforge.errors import SpecError
-from omniforge.search.bo.composition import ACQUISITIONS, ONE_OBJECTIVE, SEVERAL_OBJECTIVES, check_search
+from omniforge.search.bo.composition import ACQUISITIONS, ONE_OBJECTIVE, SEVERAL_OBJECTIVES, check_choices, check_search
 from omniforge.search.bo.parts import Acquisition
 from omniforge.search.strategy import one_choice
 
@@ -79,10 +79,15 @@ class AcquisitionSuite:
         values = make().build(fitted, seen, pending=seen.X[:0], seed=0)(seen.X[:4, None])
         assert bool(torch.isfinite(values).all())
 
-    def test_what_takes_several_rows_says_how(self, make: Make, taken: list[str]) -> None:
+    def test_what_takes_several_rows_says_how_and_others_are_refused(
+        self, choice: Any, make: Make, taken: list[str]
+    ) -> None:
         several = getattr(make(), "joint", None)
         if several is None:
-            pytest.skip("it takes one row")
+            with pytest.raises(SpecError, match="one row at a time"):
+                check_choices({"acquisition": choice, "suggester": "joint"})
+            return
+        check_choices({"acquisition": choice, "suggester": "joint"})
         for goals in taken:
             seen, fitted = observed("conditional", goals), surrogate("conditional", goals)
             values = several().build(fitted, seen, pending=seen.candidates[:1], seed=0)(

@@ -60,14 +60,6 @@ class FidelitySuite(StrategySuite):
         keys = [FINITE.config_hash(candidate.config) for candidate in [*foreign, *first, *second]]
         assert len(keys) == len(set(keys)) == 9
 
-    def test_pending_candidates_are_waited_for(self, bound: Any) -> None:
-        strategy = bound()
-        self.search(strategy, rounds=7)
-        pending: list[Candidate] = []
-        for _ in range(4):
-            pending += strategy.generate_tasks(1, pending=pending)
-        assert len({CONDITIONAL.config_hash(candidate.config) for candidate in pending}) == 4
-
     @pytest.mark.parametrize("count", [1, 4])
     def test_a_finite_space_is_searched_to_its_end(self, bound: Any, count: int) -> None:
         strategy = bound(FINITE)
@@ -92,13 +84,6 @@ class FidelitySuite(StrategySuite):
         keys = [candidate.config for candidate in strategy.generate_tasks(9)]
         assert {"a": "z"} not in keys
         assert len(keys) == 8
-
-    def test_a_cancelled_candidate_may_come_again(self, bound: Any) -> None:
-        strategy = bound(FINITE)
-        found = strategy.generate_tasks(9)
-        assert strategy.generate_tasks(1) == []
-        strategy.handle_rewards([Reward(found[0], {}, state="cancelled")])
-        assert [candidate.config for candidate in strategy.generate_tasks(2)] == [found[0].config]
 
     @pytest.mark.parametrize("goals", ["max", "both"])
     def test_a_space_may_change_and_nothing_is_lost(self, bound: Any, goals: str) -> None:

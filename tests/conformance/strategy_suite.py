@@ -299,21 +299,27 @@ class StrategySuite:
 
     @pytest.mark.parametrize("goal", ["max", "min"])
     def test_what_was_learned_shows(self, bound: Any, goal: Any) -> None:
-        if not self.learns:
-            pytest.skip("it does not learn")
         space = SearchSpace.from_yaml("x: {type: float, range: [0.0, 1.0]}\nc: {type: choice, range: {a, b, c, d}}")
         sign = 1.0 if goal == "max" else -1.0
 
         def value(config: dict[str, Any]) -> float:
             return sign * ("abcd".index(config["c"]) - 4 * (config["x"] - 0.3) ** 2)
 
-        strategy = bound(space, [Objective("value", goal)])
-        found: list[float] = []
-        for _ in range(40):
-            for candidate in strategy.generate_tasks(1):
-                found.append(sign * value(candidate.config))
-                strategy.handle_rewards([Reward(candidate, {"value": value(candidate.config)})])
-        assert np.mean(found[-10:]) > np.mean(found[:10]) + 0.5
+        def run(weight: float) -> list[dict[str, Any]]:
+            strategy = bound(space, [Objective("value", goal)])
+            found = []
+            for _ in range(40):
+                for candidate in strategy.generate_tasks(1):
+                    found.append(candidate.config)
+                    strategy.handle_rewards([Reward(candidate, {"value": weight * value(candidate.config)})])
+            return found
+
+        found = run(1.0)
+        if self.learns:
+            worth = [sign * value(config) for config in found]
+            assert np.mean(worth[-10:]) > np.mean(worth[:10]) + 0.5
+        else:
+            assert found == run(-1.0)
 
 
 OPS = ("none", "skip", "conv")
