@@ -8,7 +8,8 @@ what lies below each node, one pass down what lies outside of it (the inside-out
 
 A condition on several parameters is no tree. The parameters that it reads, but for the one that the node is put under,
 are then fixed to their cases in turn, all combinations (*patterns*) side by side; where these are too many, to a seeded
-sample of them. Priors and ``forbid`` rules are left out: what is measured is the space, not what was expected of it.
+sample of them. Priors and ``forbid`` rules are left out: what is measured is the space, not what was expected of it. The
+places of a permutation's items count as independent of each other.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .space.cell import Cell
 from .space.conditions import Test
 from .space.domain import Categorical, Ordinal
 from .space.numeric import Numeric
+from .space.permutation import Permutation
 from .space.values import ABSENT, value_key
 
 if TYPE_CHECKING:
@@ -261,7 +263,7 @@ def _fixed(kept: Mapping[str, Parameter], parents: Mapping[str, str | None]) -> 
 def _dimensions(
     parameter: Parameter, encoding: Encoding, *, gates: set[str], kept: Mapping[str, Parameter]
 ) -> list[Dimension]:
-    """Return the dimensions of a parameter, without their place in the tree; several for a cell, none for no reason."""
+    """Return the dimensions of a parameter, without their place in the tree; several for cells and orders, none for no reason."""
     columns = encoding.columns.get(parameter.path, [])
     free = replace(_root(), path=parameter.path)
     if not columns:
@@ -288,6 +290,9 @@ def _distribution(domain: Any) -> tuple[tuple[Any, ...] | None, Array | None, Ar
     if isinstance(domain, Cell):
         count = len(domain.operations)
         return domain.operations, np.arange(count, dtype=np.float64), np.full(count, 1 / count)
+    if isinstance(domain, Permutation):
+        count = len(domain.items)
+        return tuple(range(count)), _single(np.arange(count) / (count - 1)), np.full(count, 1 / count)
     if isinstance(domain, Categorical):
         count = len(domain.values)
         scale = max(count - 1, 1) if isinstance(domain, Ordinal) else 1

@@ -14,6 +14,7 @@ from .space.cell import Cell
 from .space.configure import walk
 from .space.domain import Categorical, Constant
 from .space.numeric import Numeric
+from .space.permutation import Permutation
 from .space.values import ABSENT, value_key
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def coordinates(space: SearchSpace) -> dict[str, int]:
 def _width(parameter: Parameter) -> int:
     if isinstance(parameter.domain, Constant):
         return 0
+    if isinstance(parameter.domain, Permutation):
+        return len(parameter.domain.items)
     return len(parameter.domain.edges) if isinstance(parameter.domain, Cell) else 1
 
 
@@ -105,6 +108,8 @@ def _value(parameter: Parameter, row: list[float]) -> Any:
     if isinstance(domain, Cell):
         count = len(domain.operations)
         return domain.decode([min(int(u * count), count - 1) for u in row])
+    if isinstance(domain, Permutation):
+        return domain.decode(row)
     if isinstance(domain, Constant):
         return domain.default()
     if isinstance(domain, Numeric | Categorical):

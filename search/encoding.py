@@ -1,9 +1,10 @@
 """Configurations of a space as rows of a tensor, and back. Not a model of them.
 
 One column per parameter that can vary, in the order of ``space.parameters``; a cell has one column per edge, a
-constant none:
+permutation one per item, a constant none:
 
 - an int, a float or an ordinal lies in [0, 1] on its own scale (log where it has one), whatever its prior;
+- an item of a permutation is its place, from first (0) to last (1); any numbers are read as an order, by size;
 - a choice or a bool is the index of its value, 0 to k - 1, and so is an edge of a cell (the index of its operation).
 
 A column of a parameter that is not active holds the encoding of its default, so that it says nothing about the
@@ -26,6 +27,7 @@ from .space.cell import Cell
 from .space.configure import walk
 from .space.domain import Categorical, Constant, Ordinal
 from .space.numeric import Numeric
+from .space.permutation import Permutation
 from .space.values import ABSENT, value_key
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ class Encoding:
         d: The number of columns.
         bounds: A `2 x d`-dim float64 Tensor, the lowest and the highest value of each column.
         categorical_dims: The columns that hold an index without an order.
-        integer_dims: The columns in [0, 1] that only take some values (ints, ordinals, floats with a step).
+        integer_dims: The columns in [0, 1] that only take some values (ints, ordinals, floats with a step, places).
+        place_dims: The columns in [0, 1] that hold the place of an item in a permutation, which depend on each other.
         cardinalities: Column to number of values, for the columns in the two lists above.
     """
 
@@ -65,6 +68,7 @@ class Encoding:
         self.cardinalities: dict[int, int] = {}
         self.categorical_dims: list[int] = []
         self.integer_dims: list[int] = []
+        self.place_dims: list[int] = []
         high = torch.ones(self.d, dtype=torch.float64)
         for block in self._blocks:
             for column in range(block.start, block.stop):
@@ -72,7 +76,9 @@ class Encoding:
                 if size is None:
                     continue
                 self.cardinalities[column] = size
-                if isinstance(block.parameter.domain, Numeric | Ordinal):
+                if isinstance(block.parameter.domain, Permutation):
+                    self.place_dims.append(column)
+                if isinstance(block.parameter.domain, Numeric | Ordinal | Permutation):
                     self.integer_dims.append(column)
                 else:
                     self.categorical_dims.append(column)
@@ -81,12 +87,8 @@ class Encoding:
 
     @cached_property
     def names(self) -> list[str]:
-        """What each column stands for: the path of its parameter, and the edge in a cell."""
-        out = []
-        for block in self._blocks:
-            domain, path = block.parameter.domain, block.parameter.path
-            out.extend([f"{path}[{edge}]" for edge in domain.edges] if isinstance(domain, Cell) else [path])
-        return out
+        """What each column stands for: the path of its parameter, and the edge in a cell or the item of a permutation."""
+        return [name for block in self._blocks for name in _names(block.parameter)]
 
     @cached_property
     def columns(self) -> dict[str, list[int]]:
@@ -134,8 +136,9 @@ class Encoding:
     def decode(self, X: Tensor) -> list[Config]:
         """Return rows as configurations, always valid ones.
 
-        Values are rounded to the nearest allowed ones and columns that are not active are ignored; a configuration that
-        a rule forbids gives way to the nearest allowed one (`SearchSpace.repair`).
+        Values are rounded to the nearest allowed ones, the columns of a permutation put its items in order by their size, and
+        columns that are not active are ignored; a configuration that a rule forbids gives way to the nearest allowed one
+        (`SearchSpace.repair`).
 
         Args:
             X: A `n x d`-dim Tensor; values out of bounds are clamped.
@@ -186,17 +189,27 @@ def _blocks(space: SearchSpace) -> list[_Block]:
         domain = parameter.domain
         if isinstance(domain, Constant):
             continue
-        width = len(domain.edges) if isinstance(domain, Cell) else 1
+        width = len(_names(parameter))
         imputed = tuple(float(value) for value in np.ravel(_encode_column(parameter, [parameter.default])))
         blocks.append(_Block(parameter, start, start + width, imputed))
         start += width
     return blocks
 
 
+def _names(parameter: Parameter) -> list[str]:
+    """Return the names of the columns of a parameter that has any."""
+    domain, path = parameter.domain, parameter.path
+    if isinstance(domain, Cell):
+        return [f"{path}[{edge}]" for edge in domain.edges]
+    return [f"{path}[{item}]" for item in domain.labels] if isinstance(domain, Permutation) else [path]
+
+
 def _cardinality(parameter: Parameter) -> int | None:
     domain = parameter.domain
     if isinstance(domain, Cell):
         return len(domain.operations)
+    if isinstance(domain, Permutation):
+        return len(domain.items)
     if isinstance(domain, Numeric):
         return domain.count
     return len(domain.values) if isinstance(domain, Categorical) else None
@@ -207,6 +220,8 @@ def _encode_column(parameter: Parameter, values: Sequence[Any]) -> np.ndarray[An
     domain = parameter.domain
     if isinstance(domain, Cell):
         return np.array([domain.encode(value) for value in values], dtype=np.float64)
+    if isinstance(domain, Permutation):
+        return np.array([domain.encode(value) for value in values], dtype=np.float64) / (len(domain.items) - 1)
     if isinstance(domain, Categorical):
         index = {value_key(value): float(i) for i, value in enumerate(domain.values)}
         column = np.array([index[value_key(value)] for value in values], dtype=np.float64)
@@ -231,6 +246,8 @@ def _decode_value(parameter: Parameter, row: list[float]) -> Any:
     if isinstance(domain, Cell):
         last = len(domain.operations) - 1
         return domain.decode([min(max(round(value), 0), last) for value in row])
+    if isinstance(domain, Permutation):
+        return domain.decode(row)
     if isinstance(domain, Constant):
         return domain.default()
     if isinstance(domain, Categorical):
@@ -243,6 +260,8 @@ def _value_at(parameter: Parameter, row: list[float]) -> Any:
     if isinstance(domain, Cell):
         count = len(domain.operations)
         return domain.decode([min(max(int(u * count), 0), count - 1) for u in row])
+    if isinstance(domain, Permutation):
+        return domain.decode(row)
     if isinstance(domain, Constant):
         return domain.default()
     if isinstance(domain, Numeric | Categorical):

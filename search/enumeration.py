@@ -11,6 +11,7 @@ from .space.cell import Cell
 from .space.configure import violated
 from .space.domain import Categorical
 from .space.numeric import Numeric
+from .space.permutation import Permutation
 
 if TYPE_CHECKING:
     from .space import SearchSpace
@@ -51,5 +52,7 @@ def domain_values(parameter: Parameter) -> Iterator[Any]:
     elif isinstance(domain, Cell):
         for operations in itertools.product(domain.operations, repeat=len(domain.edges)):
             yield dict(zip(domain.edges, operations, strict=True))
+    elif isinstance(domain, Permutation):
+        yield from domain.every()
     else:
         raise ValueError(f"{parameter.path} has no finite list of values.")

@@ -72,7 +72,7 @@ class Importance:
         pairs: The further share of pairs, the largest first; of the parameters on which the forest relies most.
         pairs_std: The standard deviation of each over the trees.
         active: The share of the space in which each parameter is active.
-        curves: What `marginal` returns; no cells.
+        curves: What `marginal` returns; no cells and permutations.
         r2: How well the forest predicts observations that it has not seen (out of bag): 1 is perfect, 0 is useless.
         note: What to be careful about, in a sentence; None if nothing is.
         n: The observations that were used.
@@ -112,7 +112,7 @@ class Importance:
         """Return the curve of one parameter, for a plot.
 
         Raises:
-            UnknownNameError: There is none: no such parameter, a cell, or one on which nothing depends.
+            UnknownNameError: There is none: no such parameter, a cell, a permutation, or one on which nothing depends.
         """
         if path not in self.curves:
             raise UnknownNameError("parameter with a curve", path, self.curves)
@@ -206,7 +206,7 @@ def _summary(space: SearchSpace, measure: ConditionalMeasure, forest: Forest, *,
         curves={
             dim.path: _curve(space, dim.path, grids[i][0], curves[dim.path], active[dim.path])
             for i, dim in dims.items()
-            if space.parameters[dim.path].kind != "cell"
+            if space.parameters[dim.path].kind not in ("cell", "permutation")
         },
         templates={path: space.parameters[path].template for path in main},
         r2=forest.r2,
@@ -218,7 +218,7 @@ def _summary(space: SearchSpace, measure: ConditionalMeasure, forest: Forest, *,
 def _by_path(
     dims: Mapping[int, Dimension], main: Mapping[int, float], pairs: Mapping[tuple[int, int], float]
 ) -> tuple[dict[str, float], dict[tuple[str, str], float]]:
-    """Return shares by parameter: those of a cell's edges together, pairs among them included."""
+    """Return shares by parameter: those of a cell's edges and of a permutation's places together, pairs among them included."""
     alone: dict[str, float] = {}
     both: dict[tuple[str, str], float] = {}
     for i, share in main.items():

@@ -1,4 +1,4 @@
-"""A search space as the parameters of an Optuna study, given beforehand: for conditions, rules and cells. Not the sampler."""
+"""A search space as the parameters of an Optuna study, given beforehand: for conditions, rules, cells, orders. Not the sampler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ...search.space.cell import Cell
 from ...search.space.configure import walk
 from ...search.space.domain import Categorical, Constant
 from ...search.space.numeric import Integer, Numeric
-from .view import Link, View
+from ...search.space.permutation import Permutation
+from .view import Link, View, joined
 
 if TYPE_CHECKING:
     import optuna
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 def view_of(space: SearchSpace) -> View:
     """Return how the study of an objective that asks with `suggest` sees a search space.
 
-    A parameter of the study is named by its path; a cell is one for each of its edges, ``arch[0-1]``, and a constant none.
+    A parameter of the study is named by its path; a cell is one for each of its edges, ``arch[0-1]``, a permutation the place
+    of each of its items, ``order[a]``, and a constant none. Places that other samplers give may be equal: then items come as
+    they are declared.
     """
     links: dict[str, Link] = {}
     for parameter in space.parameters.values():
@@ -45,7 +48,7 @@ def suggest(trial: optuna.Trial, space: SearchSpace) -> Config:
         values = {link.edge: link.inward(_ask(trial, name, link.distribution)) for name, link in links.items()}
         if not values:
             return parameter.default
-        return parameter.domain.normalize(values.get(None, values))
+        return parameter.domain.normalize(joined(parameter.domain, values))
 
     return walk(space, choose)
 
@@ -58,6 +61,9 @@ def _links(parameter: Parameter) -> dict[str, Link]:
         operations = tuple(domain.operations)
         chosen = CategoricalDistribution(operations)
         return {f"{path}[{edge}]": Link(chosen, path, edge=edge, values=operations) for edge in domain.edges}
+    if isinstance(domain, Permutation):
+        last = len(domain.items) - 1
+        return {f"{path}[{item}]": Link(IntDistribution(0, last), path, edge=item) for item in domain.labels}
     if isinstance(domain, Categorical):
         return {path: Link(CategoricalDistribution([_plain(v) for v in domain.values]), path, values=domain.values)}
     if isinstance(domain, Numeric):

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from ...search.space.cell import Cell
 from ...search.space.configure import violated, walk
-from ...search.space.domain import Constant
+from ...search.space.domain import Constant, Domain
+from ...search.space.permutation import Permutation
 from ...search.space.values import same
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Link:
     Args:
         distribution: What it may be in the study.
         path: The parameter of the space.
-        edge: The edge of a cell that it chooses the operation of, or None.
+        edge: The edge of a cell that it chooses the operation of, the item of a permutation that it places, or None.
         values: The values of the space, in the order of the distribution's choices; None for numbers, which are the same.
     """
 
@@ -96,8 +98,8 @@ class View:
         found = {}
         for name, link in self.links.items():
             if link.path in config:
-                value = config[link.path]
-                found[name] = link.outward(value if link.edge is None else value[link.edge])
+                value = divided(self.space.parameters[link.path].domain, config[link.path])[link.edge]
+                found[name] = link.outward(value)
         return found
 
     def config(self, params: Mapping[str, Any], *, complete: bool) -> Config | None:
@@ -133,7 +135,23 @@ class View:
             if not complete and links:
                 raise OutsideError
             return parameter.default
-        return given.get(None, given)
+        return joined(parameter.domain, given)
+
+
+def divided(domain: Domain, value: Any) -> Mapping[str | None, Any]:
+    """Return what of a value each link of its parameter is, by `Link.edge`."""
+    if isinstance(domain, Cell):
+        return dict(value)
+    if isinstance(domain, Permutation):
+        return dict(zip(domain.labels, domain.encode(value), strict=True))
+    return {None: value}
+
+
+def joined(domain: Domain, parts: Mapping[str | None, Any]) -> Any:
+    """Invert `divided`; places that are equal put items in declared order."""
+    if isinstance(domain, Permutation):
+        return domain.decode([parts[item] for item in domain.labels])
+    return parts.get(None, parts)
 
 
 def written(distribution: BaseDistribution) -> dict[str, Any] | None:

@@ -9,29 +9,22 @@ of the simulated time (`speed.py` measures them).
 
 from __future__ import annotations
 
-import argparse
-import csv
-import os
+import json
 import statistics
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
+from omniforge.components.job_estimator.waiting import POLICIES
+from omniforge.search import strategy
 
-import json  # noqa: E402 - the threads are set before
+from .grid import record
+from .problems.nb201 import NasBench201
+from .simulation import Cluster, Finished, Simulation
+from .table import RESULTS, Record, Table, parser
 
-from omniforge.components.job_estimator.waiting import POLICIES  # noqa: E402
-from omniforge.search import strategy  # noqa: E402
-
-from .grid import record  # noqa: E402
-from .problems.nb201 import NasBench201  # noqa: E402
-from .simulation import Cluster, Finished, Simulation  # noqa: E402
-
-RESULTS = Path(__file__).parent.parent / "results" / "search" / "batches.csv"
 FIELDS = ("signal", "strategy", "policy", "workers", "killed", "seed", "evaluations", "target_s", "final", "end_s")
 
 
@@ -52,32 +45,9 @@ def time_to(log: Sequence[Finished], target: float) -> float:
     return min((end.at_s for end in log if end.value is not None and end.value >= target), default=float("inf"))
 
 
-def rows(chosen: argparse.Namespace, problem: NasBench201, done: set[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
-    """Yield one row per search that is not done."""
-    target = problem.optimum - chosen.within
-    grid = product(range(chosen.seeds), chosen.killed.split(","), chosen.workers.split(","), chosen.policies.split(","))
-    for seed, killed, workers, policy in grid:
-        key = (
-            problem.signal,
-            chosen.strategy,
-            policy,
-            workers,
-            f"{float(killed):g}",
-            str(seed),
-            str(chosen.evaluations),
-        )
-        if key in done:
-            continue
-        cluster = Cluster(int(workers), killed=float(killed), stragglers=chosen.stragglers)
-        log = one(problem, chosen.strategy, policy=policy, cluster=cluster, seed=seed, evaluations=chosen.evaluations)
-        values = [end.value for end in log if end.value is not None]
-        found = (f"{time_to(log, target):.1f}", f"{max(values):.4f}", f"{log[-1].at_s:.1f}")
-        yield dict(zip(FIELDS, (*key, *found), strict=True))
-
-
-def table(found: Sequence[dict[str, str]]) -> str:
+def medians(found: Sequence[Record]) -> str:
     """Return medians over seeds as Markdown: seconds to the target, the share that reaches it, the mean final accuracy."""
-    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    groups: dict[tuple[str, ...], list[Record]] = {}
     for row in found:
         groups.setdefault(tuple(row[name] for name in FIELDS[:5]), []).append(row)
     lines = [
@@ -96,43 +66,39 @@ def table(found: Sequence[dict[str, str]]) -> str:
 
 def main() -> None:
     """Run what is missing, and print and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--strategy", default="auto", help="a name, or JSON")
-    parser.add_argument("--signal", default="cifar10_valid_12")
-    parser.add_argument("--policies", default="sync,adaptive,async")
-    parser.add_argument("--workers", default="16,64")
-    parser.add_argument("--killed", default="0,0.1,0.25,0.5")
-    parser.add_argument("--stragglers", type=float, default=0.05)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--evaluations", type=int, default=256)
-    parser.add_argument("--within", type=float, default=0.2, help="how far below the optimum the target is, in points")
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    chosen = parser.parse_args()
+    known = parser(__doc__, RESULTS / "search" / "batches.csv", seeds=5, evaluations=256)
+    known.add_argument("--strategy", default="auto", help="a name, or JSON")
+    known.add_argument("--signal", default="cifar10_valid_12")
+    known.add_argument("--policies", default="sync,adaptive,async")
+    known.add_argument("--workers", default="16,64")
+    known.add_argument("--killed", default="0,0.1,0.25,0.5")
+    known.add_argument("--stragglers", type=float, default=0.05)
+    known.add_argument("--within", type=float, default=0.2, help="how far below the optimum the target is, in points")
+    chosen = known.parse_args()
     warnings.filterwarnings("ignore")
     problem = NasBench201(chosen.data or Path(), chosen.signal)
-    chosen.output.parent.mkdir(parents=True, exist_ok=True)
-    known = _read(chosen.output)
-    done = {tuple(row[name] for name in FIELDS[:7]) for row in known}
-    with chosen.output.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        if not known and not chosen.output.stat().st_size:
-            writer.writeheader()
-        for row in rows(chosen, problem, done):
-            writer.writerow(row)
-            file.flush()
-            print("  ".join(row.values()), flush=True)
+
+    def row(*cell: Any) -> dict[str, Any]:
+        _, choice, policy, workers, killed, seed, evaluations = cell
+        cluster = Cluster(workers, killed=killed, stragglers=chosen.stragglers)
+        log = one(problem, choice, policy=policy, cluster=cluster, seed=seed, evaluations=evaluations)
+        best = max(end.value for end in log if end.value is not None)
+        found = (*cell, time_to(log, problem.optimum - chosen.within), best, log[-1].at_s)
+        print("  ".join(map(str, found)), flush=True)
+        return dict(zip(FIELDS, found, strict=True))
+
+    results = Table(chosen.output, FIELDS, key=7)
+    workers, killed = map(int, chosen.workers.split(",")), map(float, chosen.killed.split(","))
+    grid = product(range(chosen.seeds), list(killed), list(workers), chosen.policies.split(","))
+    cells = [
+        (problem.signal, chosen.strategy, policy, count, share, seed, chosen.evaluations)
+        for seed, share, count, policy in grid
+    ]
+    results.fill(cells, row, minutes=chosen.minutes)
     record(chosen.output.with_suffix(".environment.json"))
-    text = table(_read(chosen.output))
+    text = medians(results.read())
     chosen.output.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
     print(text)
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.DictReader(file) if row.get("end_s")]
 
 
 if __name__ == "__main__":

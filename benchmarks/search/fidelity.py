@@ -18,8 +18,8 @@ Peers, on the same spaces and seeds: random search, Optuna's TPE, and TPE with i
     python -m benchmarks.search.fidelity --data DIR --problems taskset --seeds 5
     python -m benchmarks.search.fidelity --data DIR --summary
 
-The summary says, for each problem, after how many epochs the mean regret of a method is that of the best peer at the end, as a
-share of the epochs that this peer took to get there.
+The summary of the first ``--seeds`` seeds says, for each problem, after how many epochs the mean regret of a method is that of the
+best peer at the end, as a share of the epochs that this peer took to get there.
 """
 
 from __future__ import annotations
@@ -83,10 +83,14 @@ class Trainer:
     trace: list[tuple[float, float, float]] = field(default_factory=list)
     best: float = math.inf
     full: float = math.inf
+    curves: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def train(self, config: dict[str, Any], epochs: int) -> float:
         """Return the loss after some epochs of a configuration, from its last checkpoint; NaN if it diverged."""
-        stands_for, losses = self.problem.curve(config)
+        key = repr(sorted(config.items()))
+        if key not in self.curves:
+            self.curves[key] = self.problem.curve(config)
+        stands_for, losses = self.curves[key]
         known = self.done.get(stands_for, 0)
         seen = losses[:epochs]
         ran = epochs if np.isfinite(seen).all() else int(np.argmax(~np.isfinite(seen))) + 1
@@ -268,12 +272,13 @@ def run(problem: Problem, method: str, *, seed: int, budget: float) -> list[dict
 Means = dict[tuple[str, str], tuple[list[float], list[float], int]]
 
 
-def means(path: Path, measure: str) -> Means:
-    """Return the marks and the mean regrets over seeds by problem and method, with the number of seeds."""
+def means(path: Path, measure: str, *, seeds: int) -> Means:
+    """Return the marks and the mean regrets over the first seeds by problem and method, with the number of seeds."""
     found: dict[tuple[str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     with path.open() as file:
         for row in csv.DictReader(file):
-            found[row["problem"], row["method"]][float(row["epochs"])].append(float(row[measure]))
+            if int(row["seed"]) < seeds:
+                found[row["problem"], row["method"]][float(row["epochs"])].append(float(row[measure]))
     return {
         key: ([*marks], [float(np.mean(values)) for values in marks.values()], len(next(iter(marks.values()))))
         for key, marks in found.items()
@@ -285,10 +290,10 @@ def reached(marks: list[float], regrets: list[float], level: float) -> float:
     return next((mark for mark, regret in zip(marks, regrets, strict=True) if regret <= level + 1e-12), math.inf)
 
 
-def summary(path: Path) -> None:
+def summary(path: Path, *, seeds: int) -> None:
     """Print, by measure and method, the final regret and the share of the best peer's epochs to its own final regret."""
     for measure in ("regret", "full"):
-        known = means(path, measure)
+        known = means(path, measure, seeds=seeds)
         shares: dict[str, list[float]] = defaultdict(list)
         finals: dict[str, list[float]] = defaultdict(list)
         for problem in sorted({problem for problem, _ in known}):
@@ -312,27 +317,28 @@ def summary(path: Path) -> None:
             )
 
 
-def plot(path: Path, image: Path) -> None:
-    """Draw the mean regret over problems by epochs."""
+def plot(path: Path, image: Path, *, seeds: int) -> None:
+    """Draw the mean regret over the problems of each family by epochs."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
-    for axis, measure in zip(axes, ("regret", "full"), strict=True):
-        known = means(path, measure)
-        by_method: dict[str, list[tuple[list[float], list[float], int]]] = defaultdict(list)
-        for (_, method), curve in known.items():
-            by_method[method].append(curve)
-        for method, curves in sorted(by_method.items()):
-            line = "-" if method in OURS else "--"
-            axis.plot(curves[0][0], np.mean([curve[1] for curve in curves], axis=0), line, label=method)
-        axis.set(
-            xlabel="epochs", title={"regret": "any checkpoint", "full": "after full training"}[measure], yscale="log"
-        )
-    axes[0].set_ylabel("mean normalized regret")
-    axes[1].legend(fontsize=8)
+    families = sorted({problem.split("/")[0] for problem, _ in means(path, "regret", seeds=seeds)})
+    figure, axes = plt.subplots(len(families), 2, figsize=(10, 4 * len(families)), sharey="row", squeeze=False)
+    for column, measure in enumerate(("regret", "full")):
+        known = means(path, measure, seeds=seeds)
+        for axis, family in zip(axes[:, column], families, strict=True):
+            by_method: dict[str, list[tuple[list[float], list[float], int]]] = defaultdict(list)
+            for (problem, method), curve in known.items():
+                if problem.startswith(f"{family}/"):
+                    by_method[method].append(curve)
+            for method, curves in sorted(by_method.items()):
+                line = "-" if method in OURS else "--"
+                axis.plot(curves[0][0], np.mean([curve[1] for curve in curves], axis=0), line, label=method)
+            said = {"regret": "any checkpoint", "full": "after full training"}[measure]
+            axis.set(xlabel="epochs", title=f"{family}, {said}", ylabel="mean normalized regret")
+            axis.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(image, dpi=120)
 
@@ -363,8 +369,8 @@ def main() -> None:
                     write(chosen.output, rows)
                     print(rows[-1], flush=True)
     if chosen.output.exists():
-        summary(chosen.output)
-        plot(chosen.output, chosen.output.with_suffix(".png"))
+        summary(chosen.output, seeds=chosen.seeds)
+        plot(chosen.output, chosen.output.with_suffix(".png"), seeds=chosen.seeds)
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:

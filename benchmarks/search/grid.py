@@ -1,17 +1,17 @@
-"""The rows of a benchmark in an append-only CSV file: what is finished is never computed again. Not what is computed."""
+"""The rows of a benchmark of quality, one per evaluation, and the environment. Not how they are kept (`table`) or computed."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from .table import Table
 
 Cell = tuple[str, str, int]
 """Problem, method and seed: what is computed as one."""
@@ -28,8 +28,8 @@ class Row:
         method: Its name.
         seed: Of the method.
         step: From 0.
-        value: What was measured, in the units of the first objective.
-        best: The best value so far.
+        value: What was measured, in the units of the first objective; NaN when the configuration failed.
+        best: The best value so far of those within all bounds; infinitely bad while there is none.
         ask_s: The seconds that the method took to choose it.
         report: On the last step, what the problem reports of the best configuration, as JSON.
     """
@@ -48,18 +48,12 @@ HEADER = tuple(field.name for field in fields(Row))
 
 
 def read(path: Path) -> list[Row]:
-    """Return the rows of a file; a line that was cut off by a crash is passed over, a missing file has none."""
-    if not path.exists():
-        return []
-    rows = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for item in csv.reader(file):
-            if len(item) == len(HEADER) and tuple(item) != HEADER:
-                problem, method, seed, step, value, best, ask_s, report = item
-                rows.append(
-                    Row(problem, method, int(seed), int(step), float(value), float(best), float(ask_s), report=report)
-                )
-    return rows
+    """Return the rows of a file; see `Table.read`."""
+    found = []
+    for item in Table(path, HEADER).read():
+        problem, method, seed, step, value, best, ask_s, report = item.values()
+        found.append(Row(problem, method, int(seed), int(step), float(value), float(best), float(ask_s), report=report))
+    return found
 
 
 def finished(rows: Iterable[Row], *, evaluations: int) -> set[Cell]:
@@ -75,26 +69,8 @@ def finished(rows: Iterable[Row], *, evaluations: int) -> set[Cell]:
 
 
 def append(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows of one cell at the end of a file, all or none: one write, and a header where the file is new."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if not path.exists() or path.stat().st_size == 0:
-        writer.writerow(HEADER)
-    elif not path.read_bytes().endswith(b"\n"):
-        text.write("\n")
-    writer.writerows(_short(row) for row in rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(descriptor, text.getvalue().encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _short(row: Row) -> Iterator[str | int]:
-    for item in astuple(row):
-        yield f"{item:.7g}" if isinstance(item, float) else item
+    """Write the rows of one cell at the end of a file; see `Table.append`."""
+    Table(path, HEADER).append(*map(asdict, rows))
 
 
 def environment() -> dict[str, str | int | None]:

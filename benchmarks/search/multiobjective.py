@@ -18,7 +18,6 @@ A finished (problem, method, seed) is not run again. Optuna has to be installed 
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import statistics
@@ -26,6 +25,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ from omniforge.search import Objective, Reward, SearchSpace, hypervolume, pareto
 
 from .problems import folder
 from .problems.nb201 import EDGES, OPERATIONS, cell_space, plain_space, table
+from .table import RESULTS, Table, parser
 
-RESULTS = Path(__file__).parents[1] / "results" / "search_multiobjective.csv"
 COLUMNS = ("problem", "method", "seed", "evaluations", "share", "strict", "share_half", "strict_half", "front", "ask_s")
 PROBLEMS: dict[str, tuple[str, ...]] = {
     "accuracy-latency": ("accuracy", "latency_ms"),
@@ -192,25 +192,6 @@ def run(problem: Problem, method: str, *, seed: int, evaluations: int) -> dict[s
     }
 
 
-def known(path: Path) -> list[dict[str, str]]:
-    """Return the rows that are there already."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row to the results."""
-    path.parent.mkdir(exist_ok=True)
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=COLUMNS)
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
-
-
 def summary(rows: Sequence[Mapping[str, Any]], problem: str) -> Iterator[str]:
     """Yield a line per method, the best first: means with the standard deviation over the seeds."""
     methods = {row["method"] for row in rows if row["problem"] == problem}
@@ -230,28 +211,22 @@ def summary(rows: Sequence[Mapping[str, Any]], problem: str) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="the folder that holds nasbench201/ and hw_nasbench201/")
-    parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
-    parser.add_argument("--methods", nargs="+", choices=[*OURS, *PEERS], default=["auto", "nsga2", "random"])
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--evaluations", type=int, default=150)
-    parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after so many")
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    chosen = parser.parse_args()
+    """Run what is missing and print the summary."""
+    known = parser(__doc__, RESULTS / "search_multiobjective.csv", seeds=10, evaluations=150)
+    known.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
+    known.add_argument("--methods", nargs="+", choices=[*OURS, *PEERS], default=["auto", "nsga2", "random"])
+    chosen = known.parse_args()
     warnings.filterwarnings("ignore")
-    began = time.monotonic()
+    problems = {name: load(name, chosen.data) for name in chosen.problems}
+    results = Table(chosen.output, COLUMNS, key=4)
+    cells = product(problems, range(chosen.seeds), chosen.methods)
+    results.fill(
+        ((name, method, seed, chosen.evaluations) for name, seed, method in cells),
+        lambda name, method, seed, evaluations: run(problems[name], method, seed=seed, evaluations=evaluations),
+        minutes=chosen.minutes,
+    )
     for name in chosen.problems:
-        problem = load(name, chosen.data)
-        for seed in range(chosen.seeds):
-            for method in chosen.methods:
-                cell = (name, method, str(seed), str(chosen.evaluations))
-                done = {tuple(row[c] for c in COLUMNS[:4]) for row in known(chosen.output)}
-                if cell in done or time.monotonic() - began > 60 * chosen.minutes:
-                    continue
-                append(chosen.output, run(problem, method, seed=seed, evaluations=chosen.evaluations))
-    for name in chosen.problems:
-        print("\n".join(summary(known(chosen.output), name)), flush=True)
+        print("\n".join(summary(results.read(), name)), flush=True)
 
 
 if __name__ == "__main__":

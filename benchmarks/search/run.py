@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import warnings
 from pathlib import Path
 
-RESULTS = Path(__file__).parent.parent / "results" / "search"
+from . import table
 
 
 def main() -> None:
     """Run what is asked for and print the tables."""
     chosen = _arguments()
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.ERROR)
 
@@ -71,8 +68,7 @@ def _say(line: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="the folder that holds nasbench201/, rbv2_xgboost_surrogate/, ...")
+    parser = table.parser(__doc__, table.RESULTS / "search")
     parser.add_argument("--problems", default="conditional", help="problem sets, with commas")
     parser.add_argument("--methods", default="auto,random", help="strategies of ours and peers, with commas")
     parser.add_argument("--variant", action="append", default=[], metavar="NAME=JSON", help="a composition of ours")
@@ -80,7 +76,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--evaluations", type=int, help="after a problem's own initial design; 80 for nb201, else 60")
     parser.add_argument("--instances", type=int, default=12, help="the most problems of a set")
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--report-only", action="store_true", help="tables and plots of what is there")
     return parser.parse_args()
 

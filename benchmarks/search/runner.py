@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -100,16 +101,16 @@ def search(problem: Problem, method: str, *, seed: int, evaluations: int, varian
     """Yield the evaluations of one search."""
     session = find(method, variants)(problem, seed=seed, evaluations=evaluations)
     objective = problem.objectives[0]
-    best: float | None = None
-    found = {}
+    best, found = -objective.sign * math.inf, None
     for step in range(evaluations):
         began = time.perf_counter()
         handle, config = session.ask()
         ask_s = time.perf_counter() - began
         metrics = problem.measure(config)
         session.tell(handle, config, metrics)
-        value = metrics[objective.key]
-        if best is None or objective.sign * value > objective.sign * best:
+        value = metrics.get(objective.key, math.nan)
+        allowed = bool(metrics) and all(o.satisfied(metrics[o.key]) for o in problem.objectives)
+        if allowed and (found is None or objective.sign * value > objective.sign * best):
             best, found = value, config
-        report = json.dumps(problem.report(found) | {"end": 1}) if step == evaluations - 1 else ""
+        report = json.dumps((problem.report(found) if found else {}) | {"end": 1}) if step == evaluations - 1 else ""
         yield Row(problem.name, method, seed, step, value, best, ask_s, report=report)

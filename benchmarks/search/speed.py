@@ -11,26 +11,20 @@ values are those of a smooth function.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
-import os
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
+import numpy as np
 
-import numpy as np  # noqa: E402 - the threads are set before
+from omniforge.search import Candidate, Objective, Reward, SearchSpace, strategy
 
-from omniforge.search import Candidate, Objective, Reward, SearchSpace, strategy  # noqa: E402
+from .grid import record
+from .table import RESULTS, Table, parser
 
-from .grid import environment  # noqa: E402
-
-RESULTS = Path(__file__).parent.parent / "results" / "search" / "speed.csv"
+COLUMNS = ("method", "d", "n", "q", "median_s", "max_s", "cpu_s")
 Configs = Sequence[dict[str, Any]]
 Ask = Callable[[int], None]
 Tell = Callable[[Configs, Sequence[float]], None]
@@ -170,30 +164,25 @@ def _numbers(text: str) -> list[int]:
 
 def main() -> None:
     """Measure, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", default="auto,optuna-gp")
-    parser.add_argument("--dimensions", default="6,20,60")
-    parser.add_argument("--observations", default="50,100,300,1000")
-    parser.add_argument("--batches", default="1,4,8")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--limit", type=float, default=20.0)
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    chosen = parser.parse_args()
+    known = parser(__doc__, RESULTS / "search" / "speed.csv")
+    known.add_argument("--methods", default="auto,optuna-gp")
+    known.add_argument("--dimensions", default="6,20,60")
+    known.add_argument("--observations", default="50,100,300,1000")
+    known.add_argument("--batches", default="1,4,8")
+    known.add_argument("--repeats", type=int, default=3)
+    known.add_argument("--limit", type=float, default=20.0)
+    chosen = known.parse_args()
     warnings.filterwarnings("ignore")
     import torch
 
     torch.set_num_threads(1)
-    chosen.output.parent.mkdir(parents=True, exist_ok=True)
-    with chosen.output.open("w", newline="") as file:
-        writer = csv.DictWriter(
-            file, fieldnames=["method", "d", "n", "q", "median_s", "max_s", "cpu_s"], lineterminator="\n"
-        )
-        writer.writeheader()
-        for row in rows(chosen):
-            shown = {key: round(item, 4) if isinstance(item, float) else item for key, item in row.items()}
-            writer.writerow(shown)
-            print("  ".join(f"{key} {item}" for key, item in shown.items()), flush=True)
-    chosen.output.with_suffix(".environment.json").write_text(json.dumps(environment(), indent=1) + "\n")
+    chosen.output.unlink(missing_ok=True)
+    results = Table(chosen.output, COLUMNS)
+    for row in rows(chosen):
+        shown = {key: round(item, 4) if isinstance(item, float) else item for key, item in row.items()}
+        results.append(shown)
+        print("  ".join(f"{key} {item}" for key, item in shown.items()), flush=True)
+    record(chosen.output.with_suffix(".environment.json"))
 
 
 if __name__ == "__main__":

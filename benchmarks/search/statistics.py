@@ -40,6 +40,9 @@ def curves(rows: Sequence[Row], *, signs: Mapping[str, int], steps: int) -> Curv
         rows: Of one problem set.
         signs: Problem to 1 (maximized) or -1.
         steps: Evaluations of a whole search.
+
+    Returns:
+        Where nothing is within the bounds yet, the worst value counts that any search held at any time.
     """
     table: dict[tuple[str, str, int], dict[int, float]] = {}
     for row in rows:
@@ -52,8 +55,14 @@ def curves(rows: Sequence[Row], *, signs: Mapping[str, int], steps: int) -> Curv
         seeds = [{seed for p, m, seed in whole if (p, m) == (problem, method)} for method in methods]
         common = sorted(set.intersection(*seeds)) if seeds else []
         if common:
-            best[problem] = np.array([[whole[problem, m, seed] for seed in common] for m in methods])
+            best[problem] = _finite(np.array([[whole[problem, m, seed] for seed in common] for m in methods]))
     return Curves(tuple(best), methods, best, sign={problem: signs[problem] for problem in best})
+
+
+def _finite(best: Array) -> Array:
+    """Return values with the worst one that any search held in the place of -inf, where nothing was within the bounds yet."""
+    known = np.isfinite(best)
+    return np.where(known, best, best[known].min() if known.any() else 0.0)
 
 
 def ranks(found: Curves, *, step: int = -1) -> Array:

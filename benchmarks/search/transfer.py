@@ -16,13 +16,12 @@ A finished (problem, method, seed) is not run again.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import json
 import statistics
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,8 @@ from omniforge.search import Reward, strategy
 
 from .problems import load
 from .problems.problem import Problem
+from .table import RESULTS, Table, parser
 
-RESULTS = Path(__file__).parents[1] / "results" / "search_transfer.csv"
 COLUMNS = ("problem", "method", "seed", "earlier", "known", "evaluations", "optimum_at", "near_at", "best", "ask_s")
 FAMILIES = {"nb201": 92, "lcbench": 60, "rbv2": 60}
 METHODS: dict[str, Any] = {
@@ -130,25 +129,6 @@ def row(family: Family, problem: Problem, method: str, *, seed: int, earlier: st
     }
 
 
-def known_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows that are there already."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append(path: Path, found: Mapping[str, Any]) -> None:
-    """Add a row to the results."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=COLUMNS)
-        if fresh:
-            writer.writeheader()
-        writer.writerow(found)
-
-
 def summary(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line per problem and method: medians over seeds, and their ratio to the cold search's."""
     yield f"{'problem':32} {'method':14} {'seeds':>5} {'optimum_at':>10} {'near_at':>8} {'ratio':>6} {'found':>6} {'best':>9}"
@@ -171,30 +151,32 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     """Run what is missing and print the summary."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="the folder that holds the data sets")
-    parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
-    parser.add_argument("--methods", nargs="+", choices=["cold", *METHODS], default=["cold", "multitask", "rgpe"])
-    parser.add_argument("--cold", default="auto", help="the strategy without transfer: a name, or JSON")
-    parser.add_argument("--earlier", choices=["cold", "random"], default="cold")
-    parser.add_argument("--instances", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--minutes", type=float, default=1e9, help="start no further run after so many")
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    chosen = parser.parse_args()
+    known = parser(__doc__, RESULTS / "search_transfer.csv", seeds=10)
+    known.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
+    known.add_argument("--methods", nargs="+", choices=["cold", *METHODS], default=["cold", "multitask", "rgpe"])
+    known.add_argument("--cold", default="auto", help="the strategy without transfer: a name, or JSON")
+    known.add_argument("--earlier", choices=["cold", "random"], default="cold")
+    known.add_argument("--instances", type=int, default=12)
+    chosen = known.parse_args()
     warnings.filterwarnings("ignore")
     cold = json.loads(chosen.cold) if chosen.cold.startswith("{") else chosen.cold
-    began = time.monotonic()
-    for name in chosen.families:
-        family = Family(name, chosen.data, instances=chosen.instances, cold=cold, earlier=chosen.earlier)
-        for seed in range(chosen.seeds):
-            for problem in family.problems:
-                for method in chosen.methods:
-                    cell = (problem.name, method, str(seed), chosen.earlier)
-                    done = {tuple(r[c] for c in COLUMNS[:4]) for r in known_rows(chosen.output)}
-                    if cell not in done and time.monotonic() - began <= 60 * chosen.minutes:
-                        append(chosen.output, row(family, problem, method, seed=seed, earlier=chosen.earlier))
-    print("\n".join(summary(known_rows(chosen.output))), flush=True)
+    results = Table(chosen.output, COLUMNS, key=4)
+    made = [
+        Family(name, chosen.data, instances=chosen.instances, cold=cold, earlier=chosen.earlier)
+        for name in chosen.families
+    ]
+    known_as = {problem.name: (family, problem) for family in made for problem in family.problems}
+    cells = (
+        (problem.name, method, seed, chosen.earlier)
+        for family in made
+        for seed, problem, method in product(range(chosen.seeds), family.problems, chosen.methods)
+    )
+    results.fill(
+        cells,
+        lambda name, method, seed, earlier: row(*known_as[name], method, seed=seed, earlier=earlier),
+        minutes=chosen.minutes,
+    )
+    print("\n".join(summary(results.read())), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from ..scheduler.resources import Resources, machine_resources
 from ..scheduler.scheduler import allocate
 from ..spec import JobPlan, JobSpec, Phase
 from . import knowledge, rules
+from .effort import with_effort
 from .fidelity import with_fidelity
 from .given_space import complete_space
 from .objectives import devices_of, known_goals, resolve_objectives
@@ -173,8 +174,9 @@ def _strategy(
         meta_features = checked.profile.meta_features()
         tasks, why = knowledge.earlier_tasks(store, checked.task_type, meta_features, bundle=checked.bundle)
         if tasks:
-            return {TRANSFER: {**options, "tasks": tasks}}, why
+            return with_effort({TRANSFER: {**options, "tasks": tasks}}, trials=spec.trials), why
     asked, why = with_fidelity(spec.strategy, checked.bundle, trials=spec.trials)
+    asked = with_effort(asked, trials=spec.trials)
     if warm_start:
         return {"seeded": {"configs": warm_start, "then": asked}}, why
     return asked, why

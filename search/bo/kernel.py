@@ -50,16 +50,21 @@ class MixedKernel:
 
     def __init__(self, rows: Rows) -> None:
         cards = rows.encoding.cardinalities
-        self._numeric = torch.tensor(rows.numeric, dtype=torch.long)
+        numeric = self._numbers(rows)
+        self._numeric = torch.tensor(numeric, dtype=torch.long)
         pairs = [(column, code, i) for i, column in enumerate(rows.categorical) for code in range(cards[column])]
         self._column = torch.tensor([pair[0] for pair in pairs], dtype=torch.long)
         self._code = torch.tensor([pair[1] for pair in pairs], dtype=torch.float64)
         self._owner = torch.tensor([pair[2] for pair in pairs], dtype=torch.long)
-        self._n, self._c = len(rows.numeric), len(rows.categorical)
+        self._n, self._c = len(numeric), len(rows.categorical)
         share = min(1.0, rows.width / max(rows.d, 1))
         self.mean, self.std = self._priors(max(1.0, share * self._n), max(1.0, share * self._c))
         self.low = torch.tensor([-4.0] * self._n + [-7.0] * self._c + [-4.0, -6.0, -12.0], dtype=torch.float64)
         self.high = torch.tensor([6.0] * self._n + [3.0] * self._c + [3.0, 6.0, 0.0], dtype=torch.float64)
+
+    def _numbers(self, rows: Rows) -> list[int]:
+        """Return the columns of the Matern part."""
+        return rows.numeric
 
     def _priors(self, numeric: float, categorical: float) -> tuple[Tensor, Tensor]:
         # a density over the length scale itself has its mode, which a maximum looks for, a variance lower in the log

@@ -35,6 +35,7 @@ class Observed:
         duration_s: A `n`-dim Tensor of seconds, NaN where unknown, or None.
         total: How many observations there are, of which ``X`` may be a selection; 0 stands for `n`.
         budget: How many evaluations are planned in all, or None.
+        standstill: How many of the latest observations brought no considerable improvement, see `stagnation`.
         candidates: A `N x d`-dim Tensor of rows that stand for the space, for acquisitions that sample its optimum; the
             suggester sets it, None stands for ``X``.
     """
@@ -46,6 +47,7 @@ class Observed:
     duration_s: Tensor | None = None
     total: int = 0
     budget: int | None = None
+    standstill: int = 0
     candidates: Tensor | None = None
 
     @property
@@ -107,8 +109,9 @@ class Acquisition(Protocol):
 
     An acquisition may say more by attributes, all optional: ``logarithmic`` (its function is the log of a value that is not
     negative, so that weights and probabilities are added to it; false by default), a method ``joint()`` that returns an
-    acquisition whose function takes several rows at once, and a method ``declines(goals) -> bool`` that says whether its
-    function falls everywhere once the surrogate also knows a row with the value that it expected there.
+    acquisition whose function takes several rows at once, a method ``declines(observed) -> bool`` that says whether its
+    function falls everywhere once the surrogate also knows a row with the value that it expected there, and a method
+    ``explores(standstill, pending=0) -> bool`` that says whether it looks away from the best in that situation.
     """
 
     def build(self, surrogate: Surrogate, observed: Observed, *, pending: Tensor, seed: int) -> AcquisitionFunction:

@@ -10,8 +10,8 @@ def smac(initial: int | None = None, trees: int = 32) -> BayesianStrategy:
     """Return sequential model-based algorithm configuration: a random forest, log expected improvement and local search.
 
     Hutter, Hoos and Leyton-Brown (LION 2011) and SMAC3 (Lindauer et al., JMLR 2022), whose facade for black boxes of mixed
-    parameters this follows. Its random interleaving is in the start of the local search: half of the configurations that it
-    looks at are drawn from the space's priors.
+    parameters this follows; failures count as the worst that was seen, as there. Its random interleaving is in the start of
+    the local search: half of the configurations that it looks at are drawn from the space's priors.
 
     Args:
         initial: Configurations before the model is used, at least 2.
@@ -21,7 +21,7 @@ def smac(initial: int | None = None, trees: int = 32) -> BayesianStrategy:
         SpecError: An option is smaller.
     """
     surrogate: Choice = {"rf": {"trees": trees}}
-    return BayesianStrategy(initial=initial, surrogate=surrogate)
+    return BayesianStrategy(initial=initial, surrogate=surrogate, failures="worst")
 
 
 def bohamiann(initial: int | None = None, steps: int = 150) -> BayesianStrategy:

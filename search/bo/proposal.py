@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +15,12 @@ from linear_operator.utils.errors import NotPSDError
 
 from ..pareto import FloatArray, fitness_order
 from ..space import Config
-from .composition import Choice, Parts, compose
-from .failures import avoiding, can_avoid
+from .composition import Choice, compose
+from .failures import Avoiding, SuccessModel, can_avoid
 from .fitted import Fitted
 from .parts import Observed, Search
 from .rows import Rows
+from .stagnation import standstill
 from .warp import COMPRESSED, warp
 
 if TYPE_CHECKING:
@@ -102,15 +103,19 @@ class Proposer:
     ) -> tuple[list[Config], Fitted]:
         chosen = select(data.Y, self._objectives, limit=self._max_observations)
         parts = compose(self._choices, self._rows)
+        total = len(data.Y)
+        refit = total - fitted.count >= max(1, total // 20)
+        success = None
         if self._failures == "model" and can_avoid(parts.acquisition):
-            parts, chosen = self._avoiding(parts, chosen, data)
+            success, chosen = self._success(chosen, data, start=fitted.success, refit=refit)
         scale = getattr(parts.surrogate, "scale", COMPRESSED)
+        still = standstill(self._merits(data.Y))
+        explores = getattr(parts.acquisition, "explores", None)
         # a coin decides on the view: what is fine near the best, or what is large anywhere (a hedge, as of acquisitions in
-        # Hoffman et al., UAI 2011)
-        wide = bool(rng.integers(2))
+        # Hoffman et al., UAI 2011); what explores looks at the whole
+        wide = bool(rng.integers(2)) or (explores is not None and explores(still, pending=len(data.pending)))
         targets, goals = warp(data.Y[chosen], self._objectives, scale=scale, wide=wide)
         X = self._rows.encode([data.configs[i] for i in chosen])
-        total = len(data.Y)
         observed = Observed(
             X,
             torch.from_numpy(targets),
@@ -119,31 +124,46 @@ class Proposer:
             duration_s=data.seconds(chosen),
             total=total,
             budget=data.budget,
+            standstill=still,
         )
-        refit = total - fitted.count >= max(1, total // 20)
         parts.surrogate.fit(X, observed.Y, start=fitted.hyperparameters, refit=refit)
         search = Search(
             self._rows,
             observed,
             parts.surrogate,
-            parts.acquisition,
+            parts.acquisition if success is None else Avoiding(parts.acquisition, success),
             parts.optimizer,
             parts.generator,
             is_new=is_new,
             rng=rng,
         )
         found = parts.suggester.suggest(count, self._rows.encode(data.pending), search=search)
-        vectors = tuple(tuple(vector) for vector in parts.surrogate.hyperparameters)
-        return self._rows.decode(found), Fitted(total if refit else fitted.count, vectors)
+        models = (parts.surrogate.hyperparameters, [] if success is None else success.hyperparameters)
+        vectors = (tuple(tuple(vector) for vector in model) for model in models)
+        return self._rows.decode(found), Fitted(total if refit else fitted.count, *vectors)
 
-    def _avoiding(self, parts: Parts, chosen: list[int], data: Data) -> tuple[Parts, list[int]]:
-        """Return parts whose acquisition avoids failures, and the observations among ``chosen`` that succeeded."""
+    def _merits(self, Y: FloatArray) -> FloatArray:
+        """Return the values of the only optimized objective, NaN where a bound is broken; none of several objectives."""
+        optimized = [column for column, objective in enumerate(self._objectives) if objective.optimized]
+        if len(optimized) != 1:
+            return np.zeros(0)
+        kept = np.ones(len(Y), dtype=bool)
+        for column, objective in enumerate(self._objectives):
+            if objective.bound is not None:
+                kept &= Y[:, column] >= objective.sign * objective.bound
+        return np.where(kept, Y[:, optimized[0]], np.nan)
+
+    def _success(
+        self, chosen: list[int], data: Data, *, start: Sequence[Sequence[float]], refit: bool
+    ) -> tuple[SuccessModel | None, list[int]]:
+        """Return a model of where candidates succeed, and the observations among ``chosen`` that did; None if all or few did."""
         succeeded = np.isfinite(data.Y[chosen]).all(axis=1)
         if succeeded.all() or succeeded.sum() < 2:
-            return parts, chosen
+            return None, chosen
+        model = SuccessModel(self._rows)
         X = self._rows.encode([data.configs[i] for i in chosen])
-        acquisition = avoiding(parts.acquisition, self._rows, X, succeeded=torch.from_numpy(succeeded))
-        return replace(parts, acquisition=acquisition), [chosen[int(i)] for i in np.flatnonzero(succeeded)]
+        model.fit(X, torch.from_numpy(succeeded), start=start, refit=refit)
+        return model, [chosen[int(i)] for i in np.flatnonzero(succeeded)]
 
 
 @contextmanager

@@ -95,10 +95,11 @@ class Rows:
         """Say which columns can move continuously without a change of what is active.
 
         Returns:
-            A `n x d`-dim bool Tensor: the numeric columns that are active and decide nothing.
+            A `n x d`-dim bool Tensor: the numeric columns that are active and decide nothing, but for places of items.
         """
         movable = ~self.deciding
         movable[self.categorical] = False
+        movable[self.encoding.place_dims] = False
         return self.encoding.activity(configs) & movable
 
 

@@ -31,20 +31,21 @@ log = logging.getLogger(__name__)
 AUTO = "auto"
 FAILURES = ("worst", "model")
 _FEWEST, _MOST = 8, 16
+_DESIGNED = 3
 _PARENTS = 5
 
 
 class BayesianStrategy(DesignedStrategy):
     """Evaluate the default configuration and a Sobol design, then what the acquisition prefers.
 
-    Failed and timed out candidates count as the worst that was seen in every objective, or are avoided by a model of where
-    they are. Pending ones are believed to return what the model predicts.
+    Failed and timed out candidates are avoided by a model of where they are, or count as the worst that was seen in every
+    objective. Pending ones are believed to return what the model predicts.
 
     Args:
         initial: Configurations before the model is used, at least 2; by default twice the branches of the widest choice with
-            submodules, within 8 and 16.
-        surrogate: What models the targets, ``"auto"`` for what suits the space (``"of"`` where cells or unordered choices are
-            all there is to choose, else ``"gp"``); the names of parts are those of `composition`, and docs/search.md
+            submodules, within 8 and 16, but no more than a third of the budget.
+        surrogate: What models the targets, ``"auto"`` for what suits the space (``"of"`` where there is a cell or a permutation,
+            or nothing but unordered choices, else ``"gp"``); the names of parts are those of `composition`, and docs/search.md
             explains them.
         acquisition: What is worth evaluating.
         optimizer: What maximizes the acquisition.
@@ -52,8 +53,8 @@ class BayesianStrategy(DesignedStrategy):
         suggester: How a batch is chosen.
         max_observations: The most that the model learns from, at least 10; see `proposal.select`.
         budget: How many evaluations are planned in all, at least 1, for parts that follow a schedule.
-        failures: What failed candidates teach: ``"worst"``, that they are as bad as the worst that was seen, or ``"model"``,
-            where candidates fail; see `failures`.
+        failures: What failed candidates teach: ``"model"``, where candidates fail (see `failures`), or ``"worst"``, that they
+            are as bad as the worst that was seen, which is also what acquisitions do that are no logs.
 
     Raises:
         UnknownNameError: A part has another name.
@@ -73,7 +74,7 @@ class BayesianStrategy(DesignedStrategy):
         suggester: Choice = "believer",
         max_observations: int = 256,
         budget: int | None = None,
-        failures: str = "worst",
+        failures: str = "model",
     ) -> None:
         super().__init__()
         if failures not in FAILURES:
@@ -133,7 +134,8 @@ class BayesianStrategy(DesignedStrategy):
     def _initial(self) -> int:
         if self._given_initial is not None:
             return self._given_initial
-        return min(max(_FEWEST, 2 * _branches(self.history.space)), _MOST)
+        wanted = min(max(_FEWEST, 2 * _branches(self.history.space)), _MOST)
+        return wanted if self._budget is None else max(2, min(wanted, self._budget // _DESIGNED))
 
     def _point(self) -> Config:
         """Return the default configuration, then the points of the design."""
@@ -216,9 +218,9 @@ class BayesianStrategy(DesignedStrategy):
 
 
 def _is_discrete(space: SearchSpace) -> bool:
-    """Say whether there is a cell, or nothing but unordered choices."""
+    """Say whether there is a cell or an order, or nothing but unordered choices."""
     domains = [parameter.domain for parameter in space.parameters.values()]
-    if any(domain.kind == "cell" for domain in domains):
+    if any(domain.kind in ("cell", "permutation") for domain in domains):
         return True
     return all(domain.kind in ("choice", "bool", "constant") for domain in domains)
 
@@ -230,25 +232,27 @@ def _branches(space: SearchSpace) -> int:
     return int(min(max(sizes, default=0), _MOST))
 
 
-def auto(initial: int | None = None) -> BayesianStrategy:
+def auto(initial: int | None = None, budget: int | None = None) -> BayesianStrategy:
     """Return the strategy for when nothing is known of the search: `BayesianStrategy` with its own choice of parts.
 
     Args:
         initial: Configurations before the model is used, at least 2.
+        budget: How many evaluations are planned in all, at least 1.
 
     Raises:
-        SpecError: It is smaller.
+        SpecError: An option is smaller.
     """
-    return BayesianStrategy(initial=initial)
+    return BayesianStrategy(initial=initial, budget=budget)
 
 
-def of(initial: int | None = None) -> BayesianStrategy:
+def of(initial: int | None = None, budget: int | None = None) -> BayesianStrategy:
     """Return the strategy for large discrete spaces and architecture cells: `BayesianStrategy` with the surrogate ``of``.
 
     Args:
         initial: Configurations before the model is used, at least 2.
+        budget: How many evaluations are planned in all, at least 1.
 
     Raises:
-        SpecError: It is smaller.
+        SpecError: An option is smaller.
     """
-    return BayesianStrategy(initial=initial, surrogate="of")
+    return BayesianStrategy(initial=initial, surrogate="of", budget=budget)

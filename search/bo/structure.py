@@ -1,10 +1,11 @@
-"""Features of what single columns do not say: the graphs of cells, and how often a value occurs among like parameters.
+"""Features of what single columns do not say: graphs of cells, orders, and how often a value occurs among like parameters.
 
-Rows in, count features out; which features there are depends on the space alone.
+Rows in, features out; which features there are depends on the space alone.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ import torch
 from ..cell_features import live_edges, neighborhood_counts, path_counts
 from ..space.cell import Cell
 from ..space.domain import Categorical, Ordinal
+from ..space.permutation import Permutation
 from ..space.values import value_key
+from .orders import KINDS, OrderFeatures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,16 +106,19 @@ class LiveCodes:
 
 
 class Structure:
-    """The count features of a space's rows.
+    """The features of a space's rows.
 
     For each cell they are its paths, its live operations and their neighbourhoods; for the edges of a cell and for each group
-    of three or more categorical parameters with the same values, how often each value occurs.
+    of three or more categorical parameters with the same values, how often each value occurs; for each permutation, what
+    `orders` says of it.
 
     Args:
         rows: The space's rows.
 
     Attributes:
         count: The number of blocks of features.
+        items: The number of items of all permutations.
+        owners: For the blocks of permutations, the two items that each feature is of, a `2 x d_k`-dim Tensor by block.
         columns: The columns that are part of any structure.
     """
 
@@ -120,6 +126,7 @@ class Structure:
         self._cells: list[tuple[list[int], CountFeatures]] = []
         self._groups: list[tuple[Tensor, Tensor]] = []
         self._live: list[tuple[list[int], LiveCodes]] = []
+        self._orders: list[tuple[list[int], OrderFeatures]] = []
         alike: dict[Any, list[int]] = {}
         for path, columns in rows.encoding.columns.items():
             domain = rows.space.parameters[path].domain
@@ -128,6 +135,8 @@ class Structure:
                 self._groups.append(_group(columns, len(domain.operations)))
                 if domain.zero is not None:
                     self._live.append((columns, LiveCodes(domain)))
+            elif isinstance(domain, Permutation):
+                self._orders.append((columns, OrderFeatures(len(columns))))
             elif isinstance(domain, Categorical) and not isinstance(domain, Ordinal):
                 alike.setdefault(tuple(value_key(value) for value in domain.values), []).extend(columns)
         for values, columns in alike.items():
@@ -135,7 +144,15 @@ class Structure:
                 self._groups.append(_group(columns, len(values)))
         self.columns = {column for columns, _ in self._cells for column in columns}
         self.columns |= {column for columns, _ in self._groups for column in columns.tolist()}
-        self.count = len(self._cells) * (_ROUNDS + 2) + len(self._groups)
+        self.columns |= {column for columns, _ in self._orders for column in columns}
+        self.count = len(self._cells) * (_ROUNDS + 2) + len(self._groups) + len(self._orders) * KINDS
+        self.items = sum(len(columns) for columns, _ in self._orders)
+        starts = itertools.accumulate((len(columns) for columns, _ in self._orders), initial=0)
+        first = self.count - len(self._orders) * KINDS
+        owners = [
+            owner + start for start, (_, order) in zip(starts, self._orders, strict=False) for owner in order.owners
+        ]
+        self.owners = dict(enumerate(owners, start=first))
 
     def live(self, X: Tensor) -> Tensor:
         """Return `(b) x n x d` rows in which the edges of cells that do not matter carry zero."""
@@ -154,6 +171,8 @@ class Structure:
             out += features(flat[:, columns])
         for places, codes in self._groups:
             out.append((flat[:, places, None] == codes).sum(dim=1).to(flat))
+        for columns, orders in self._orders:
+            out += orders(flat[:, columns])
         return [block.reshape(*X.shape[:-1], -1) for block in out]
 
 

@@ -78,6 +78,44 @@ class Compression:
 
 
 @dataclass(frozen=True)
+class Margin:
+    """Distances from a bound, compressed on both sides of it: ``sign(z) log(1 + |z|)``, then standardized.
+
+    The bilog of SCBO (Eriksson and Poloczek, AISTATS 2021, section 3): only where a value changes sign does it matter what it
+    is, so that the bound is where differences count as measured. The scale is the median distance from it.
+
+    Args:
+        bound: The least acceptable value.
+        scale: The unit of `z`.
+        mean: Of the compressed distances.
+        std: Of the compressed distances.
+        worst: What NaN stands for: the least of the results.
+    """
+
+    bound: float
+    scale: float
+    mean: float
+    std: float
+    worst: float
+
+    @classmethod
+    def fit(cls, y: FloatArray, *, bound: float) -> Margin:
+        """Learn from `n` values, to be maximized, of which at least one is not NaN."""
+        known = y[np.isfinite(y)]
+        raw = cls(bound, float(np.median(np.abs(known - bound))) or 1.0, mean=0.0, std=1.0, worst=0.0)
+        worst = float(raw(known).min())
+        values = np.where(np.isnan(y), worst, raw(y))
+        mean, std = float(values.mean()), float(values.std()) or 1.0
+        return cls(bound, raw.scale, mean, std, worst=(worst - mean) / std)
+
+    def __call__(self, y: FloatArray) -> FloatArray:
+        """Return the warped values; NaN is the worst that was seen."""
+        z = (y - self.bound) / self.scale
+        out = (np.sign(z) * np.log1p(np.abs(z)) - self.mean) / self.std
+        return np.asarray(np.where(np.isnan(y), self.worst, out), dtype=np.float64)
+
+
+@dataclass(frozen=True)
 class Goals:
     """What the columns of the warped targets stand for.
 
@@ -128,7 +166,8 @@ def warp(
         Y: A `n x m` array of values to maximize, in order of arrival; a failed or incomplete observation is a row of NaN and
             becomes the worst that was seen in every column. At least one row is complete.
         objectives: The `m` objectives.
-        scale: ``"compressed"`` or, for one objective to optimize, ``"ranks"``; a hypervolume needs distances.
+        scale: ``"compressed"`` or, for one objective to optimize, ``"ranks"``; a hypervolume needs distances. What only
+            bounds is learned as a `Margin` either way.
         wide: Whether a compression of one objective learns its scale from the first values, see `Compression`. The values of
             several do not narrow, since a front is sought.
 
@@ -141,7 +180,11 @@ def warp(
     first = FIRST if wide and len(optimized) == 1 else None
     ranked = scale == RANKS and len(optimized) == 1
     for column, objective in enumerate(objectives):
-        transform = Ranking.fit(Y[:, column]) if ranked else Compression.fit(Y[:, column], first=first)
+        transform: Margin | Ranking | Compression
+        if not objective.optimized and objective.bound is not None:
+            transform = Margin.fit(Y[:, column], bound=objective.sign * objective.bound)
+        else:
+            transform = Ranking.fit(Y[:, column]) if ranked else Compression.fit(Y[:, column], first=first)
         out[:, column] = transform(Y[:, column])
         if objective.bound is not None:
             bounds[column] = float(transform(np.array([objective.sign * objective.bound]))[0])

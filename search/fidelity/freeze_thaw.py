@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .curves import Curve
 from .halving import Halving
 from .sources import Priors
 from .staged import Situation, Step
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..objective import Objective
-    from ..space import Config
     from .model import CurveModel, Known
 
 log = logging.getLogger(__name__)
 
-_LEAST, _MOST = -3.0, 0.0
 _ETA = 2.0
 
 
 class FreezeThaw:
-    """Continue the curve, or begin the configuration, that most probably exceeds what is best by a margin at a horizon.
+    """Train what promises the largest gain per unit of training: a curve to be continued, or a configuration to be begun.
 
-    All curves, frozen where they are, and new configurations compete in every step for one more level. Both the horizon (how far
-    ahead they are compared) and the margin (how much better they have to be) are drawn at random for each step, so that the search
-    is greedy in some steps and bold in others, without a schedule: MFPI-random of ifBO (Rakotoarison et al., ICML 2024, section
-    4.2). The model is a Gaussian process over curves (`kernel`), in the line of freeze-thaw (Swersky, Snoek and Adams 2014) and of
-    DyHPO (Wistuba, Kadra and Grabocka, NeurIPS 2022).
+    All curves, frozen where they are, and the most promising new configuration compete in every step, each at every level that is
+    ahead of it (`looks`). What disappoints is left where it is, and thawed when the rest turns out worse (Swersky, Snoek and Adams
+    2014). The levels where nothing is to be learned are passed by. The model is a Gaussian process over curves (`kernel`) of
+    values by their rank among all that were seen, at whatever level.
 
-    The first configurations, and a share of the steps for good, are asynchronous successive halving on draws from the priors: that
-    is what the model begins with, and a model that is wrong costs no more than a constant factor.
+    The first configurations are asynchronous successive halving on draws from the priors, and a share of the steps may be for
+    good.
 
     Args:
         initial: Configurations before the model is used, at least 1.
@@ -76,13 +70,18 @@ class FreezeThaw:
         return Step(0, situation.curves.history.space.default()) if not len(situation.curves) else step
 
     def _best(self, model: CurveModel, situation: Situation) -> Step | None:
+        """Return the step of the highest rate among all curves and a new configuration; None without any."""
         known = model.know(situation)
-        score = Score.draw(known, situation)
-        step, value = score.of_curves(known, situation)
-        if situation.exhausted:
-            return step
-        config = score.of_new(known, model.candidates(known, situation), situation=situation, above=value)
-        return step if config is None else Step(0, config)
+        position = {id(curve): i for i, curve in enumerate(known.curves)}
+        free = situation.curves.unfinished()
+        found: list[tuple[float, Step]] = []
+        if free:
+            at = [position[id(curve)] for curve in free]
+            found.append(_best_of(free, known, at=at, situation=situation))
+        config = None if situation.exhausted else model.most_improving(situation, known)
+        if config is not None:
+            found.append(_best_of([Curve(config)], known, at=None, situation=situation))
+        return max(found, key=lambda pair: pair[0])[1] if found else None
 
     def check(self, objectives: Sequence[Objective]) -> None:
         """Take any objectives; several are weighed at random in every step, see `worth`."""
@@ -100,59 +99,31 @@ class FreezeThaw:
         from . import model  # noqa: F401
 
 
-@dataclass(frozen=True)
-class Score:
-    """The probability that a curve is above a bar at a horizon.
+def _best_of(
+    curves: Sequence[Curve], known: Known, *, at: Sequence[int] | None, situation: Situation
+) -> tuple[float, Step]:
+    """Return the best look at some curves, with its value.
 
     Args:
-        horizon: From 0 to 1, on the logarithmic scale of fidelities; a curve that is further is judged at its next level.
-        bar: In units of the model.
+        curves: At least one that is not at the full level.
+        known: The model.
+        at: The positions by which the model knows them; None for new ones.
+        situation: What is known.
     """
+    import torch
 
-    horizon: float
-    bar: float
+    from .looks import looks
 
-    @classmethod
-    def draw(cls, known: Known, situation: Situation) -> Score:
-        """Draw a horizon, and a margin over the best value seen, as a share of the standard deviation of all."""
-        margin = 10.0 ** situation.rng.uniform(_LEAST, _MOST)
-        return cls(float(situation.rng.uniform()), float(known.process.data.y.max()) + margin)
-
-    def __call__(self, known: Known, X: Tensor, u: Tensor, *, curves: Tensor | None = None) -> Tensor:
-        """Return the log probabilities of `n` configurations that go on to fidelities ``u``, a `n`-dim Tensor."""
-        import torch
-
-        mean, deviation = known.process.at(X, u.clamp_min(self.horizon), curves=curves)
-        found: Tensor = torch.special.log_ndtr((mean - self.bar) / deviation)
-        return found
-
-    def of_curves(self, known: Known, situation: Situation) -> tuple[Step | None, float]:
-        """Return the best continuation by a level and its score; None and ``-inf`` without one."""
-        import torch
-
-        levels = situation.curves.levels
-        position = {id(curve): i for i, curve in enumerate(known.curves)}
-        free = situation.curves.unfinished()
-        if not free:
-            return None, -math.inf
-        at = torch.tensor([position[id(curve)] for curve in free])
-        steps = [levels.position(curve.reached) + 1 for curve in free]
-        u = torch.tensor([levels.unit(levels.values[step]) for step in steps], dtype=torch.float64)
-        with torch.no_grad():
-            values = self(known, known.process.data.X[at], u, curves=at)
-        best = int(values.argmax())
-        return Step(steps[best], free[best].config), float(values[best])
-
-    def of_new(self, known: Known, candidates: Tensor, *, situation: Situation, above: float) -> Config | None:
-        """Return the best new configuration among candidate rows whose score is above another one."""
-        import torch
-
-        with torch.no_grad():
-            values = self(known, candidates, torch.zeros(len(candidates), dtype=torch.float64))
-        for i in torch.argsort(values, descending=True, stable=True).tolist():
-            if float(values[i]) <= above:
-                return None
-            config = known.rows.decode(candidates[i][None])[0]
-            if situation.is_new(config):
-                return config
-        return None
+    levels = situation.curves.levels
+    X = known.rows.encode([curve.config for curve in curves])
+    with torch.no_grad():
+        ladder = known.process.ladder(X, curves=None if at is None else torch.tensor(at))
+        values = looks(
+            ladder,
+            spent=[curve.reached for curve in curves],
+            levels=levels,
+            best=known.best,
+            noise=known.process.noise,
+        )
+    row, level = divmod(int(values.argmax()), len(levels.values))
+    return float(values[row, level]), Step(level, curves[row].config)

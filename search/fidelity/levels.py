@@ -48,11 +48,6 @@ class Levels:
         """Return the mapping that a candidate at a level carries."""
         return {self.name: self.values[position]}
 
-    def unit(self, value: float) -> float:
-        """Return a fidelity on a logarithmic scale, 0 for the first level and 1 for the full one."""
-        low = self.values[0]
-        return 1.0 if self.full <= low else math.log(max(value, low) / low) / math.log(self.full / low)
-
 
 def levels(name: Any, *, low: Any, high: Any, ratio: Any) -> Levels:
     """Return the levels between two fidelities, at least ``ratio`` times apart.

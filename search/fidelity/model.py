@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..bo.composition import GENERATORS, OPTIMIZERS
-from ..bo.parts import Observed
 from ..bo.rows import Rows
-from ..bo.warp import Compression, Goals
+from ..bo.warp import Ranking
 from ..space import Config
 from .process import CurveData, CurveProcess
 from .worth import worth
@@ -26,7 +24,8 @@ if TYPE_CHECKING:
     from .staged import Situation
 
 _MOST = 400
-_CANDIDATES = 256
+_DRAWS = 512
+_BAR = 0.8
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -39,12 +38,14 @@ class Known:
         process: The model.
         rows: The space's rows.
         believed: The mean of each curve at the full fidelity, a `N`-dim Tensor.
+        best: The highest value that was seen at any fidelity, in units of the model.
     """
 
     curves: list[Curve]
     process: CurveProcess
     rows: Rows
     believed: Tensor
+    best: float
 
 
 class CurveModel:
@@ -89,60 +90,59 @@ class CurveModel:
         shown = [curve for curve in curves if curve.results or curve.waiting]
         points = select(shown, curves, limit=_MOST)
         values = worth(curves.Y, curves.history.objectives, situation.rng)[[p.observation for p in points]]
-        y = Compression.fit(values)(values)
+        y = Ranking.fit(values)(values)
         data = CurveData(
             rows.encode([curve.config for curve in shown]),
             torch.tensor([p.curve for p in points]),
-            torch.tensor([p.u for p in points], dtype=torch.float64),
+            torch.tensor([p.level for p in points]),
             torch.from_numpy(y),
         )
         total = len(curves.history)
         refit = total - self._count >= max(2, self._count // 8) or total < self._count
-        process = CurveProcess(rows, data, start=self._hyperparameters, refit=refit)
+        process = CurveProcess(rows, data, levels=len(curves.levels.values), start=self._hyperparameters, refit=refit)
         if refit:
             self._count, self._hyperparameters = total, process.hyperparameters
         for position, curve in enumerate(shown):
             for value in sorted(curve.waiting):
-                process.believe(position, curves.levels.unit(value))
+                process.believe(position, max(0, curves.levels.position(value)))
         everyone = torch.arange(len(shown))
-        believed = process.mean(data.X, torch.ones(len(shown), dtype=torch.float64), curves=everyone).detach()
-        return Known(shown, process, rows, believed)
+        believed = process.mean(data.X, torch.full((len(shown),), curves.levels.top), curves=everyone).detach()
+        return Known(shown, process, rows, believed, float(y.max()))
 
-    def most_improving(self, situation: Situation) -> Config | None:
-        """Return the new configuration of the highest expected improvement at the full fidelity; None when none is new.
+    def most_improving(self, situation: Situation, known: Known | None = None) -> Config | None:
+        """Return the most promising of new configurations that are drawn from the space's priors; None when none is new.
+
+        It has the highest expected improvement at the full fidelity, over the value that a fifth of the curves are believed to
+        exceed. Both the draws and the lowered bar keep the search where a model of few curves knows something: over the best
+        value of all, and with gradients, what is least known wins, which in many dimensions are the corners of the space. As a
+        filter of draws, a model that only ranks a little better than chance still helps.
+
+        Args:
+            situation: What is known.
+            known: The model of it; None to fit one.
 
         Raises:
             RuntimeError: The model cannot be fitted.
         """
-        known = self.know(situation)
-        best = known.believed.max()
-
-        def acquisition(X: Tensor) -> Tensor:
-            mean, deviation = known.process.at(X[:, 0], torch.ones(len(X), dtype=torch.float64))
-            return log_gain(mean, deviation, best)
-
-        row = OPTIMIZERS.get("mixed")().maximize(
-            acquisition,
-            known.rows,
-            candidates=self.candidates(known, situation),
-            is_new=situation.is_new,
-            rng=situation.rng,
-        )
-        return known.rows.decode(row)[0] if len(row) else None
-
-    def candidates(self, known: Known, situation: Situation) -> Tensor:
-        """Return rows where a new configuration may be looked for, about half of them near the best curves."""
-        observed = Observed(known.process.data.X, known.believed[:, None], Goals((0,), {}))
-        found: Tensor = GENERATORS.get("mixture")().generate(known.rows, observed, count=_CANDIDATES, rng=situation.rng)
-        return found
+        known = self.know(situation) if known is None else known
+        pool = situation.curves.history.space.sample_many(_DRAWS, situation.rng)
+        X = known.rows.encode(pool)
+        with torch.no_grad():
+            mean, deviation = known.process.at(X, torch.full((len(X),), situation.curves.levels.top))
+            values = log_gain(mean, deviation, torch.quantile(known.believed, _BAR))
+        for i in torch.argsort(values, descending=True, stable=True).tolist():
+            config: Config = pool[i]
+            if situation.is_new(config):
+                return config
+        return None
 
 
 @dataclass(frozen=True)
 class Point:
-    """A result on a curve: the curve's position, the fidelity in [0, 1] and the position of the observation."""
+    """A result on a curve: the curve's position, the position of the level and that of the observation."""
 
     curve: int
-    u: float
+    level: int
     observation: int
 
 
@@ -155,7 +155,7 @@ def select(shown: list[Curve], curves: Curves, *, limit: int) -> list[Point]:
     rest: list[Point] = []
     for position, curve in enumerate(shown):
         for value, observation in curve.results.items():
-            point = Point(position, curves.levels.unit(value), observation)
+            point = Point(position, max(0, curves.levels.position(value)), observation)
             (last if value == curve.reached else rest).append(point)
     last.sort(key=lambda point: point.observation)
     rest.sort(key=lambda point: point.observation)

@@ -10,7 +10,7 @@ from .levels import levels
 from .sources import Choice, source
 from .staged import StagedStrategy
 
-_RATIO = 1.7
+_RATIO = 2
 _ALL = 99
 
 
@@ -68,8 +68,9 @@ def bohb(
 ) -> StagedStrategy:
     """Return `hyperband` with model-based proposals, in the place of BOHB (Falkner et al., ICML 2018) and MFES-HB (AAAI 2021).
 
-    The model is one process over configurations and fidelities (`kernel`) in place of BOHB's densities at one fidelity and of
-    MFES-HB's ensemble of one model per fidelity. Options are those of `hyperband`.
+    The model is one process over configurations and a chain of levels (`kernel`) in place of BOHB's densities at one fidelity and
+    of MFES-HB's ensemble of one model per fidelity: how much each level says of the full one is a covariance here, a weight there.
+    Options are those of `hyperband`.
 
     Raises:
         SpecError: An option is out of range.
@@ -83,14 +84,14 @@ def freeze_thaw(
     low: float = 1,
     high: float = 81,
     ratio: float = _RATIO,
-    initial: int = 16,
-    random: float = 1 / 3,
+    initial: int = 8,
+    random: float = 0,
 ) -> StagedStrategy:
-    """Return freeze-thaw Bayesian optimization: which curve is continued, a level at a time, or what begins; see `FreezeThaw`.
+    """Return freeze-thaw Bayesian optimization: which curve is continued how far, or what begins; see `FreezeThaw`.
 
     Args:
         fidelity: What the fidelity is called in `Candidate.fidelity`.
-        low: The fidelity at which every configuration begins, above 0.
+        low: The least fidelity, at which the first configurations begin, above 0.
         high: The full fidelity, at least ``low``.
         ratio: How far apart the levels are, above 1: a finer ladder decides more often.
         initial: Configurations before the model is used, at least 1.

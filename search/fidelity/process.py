@@ -1,6 +1,6 @@
 """A Gaussian process over learning curves: fitted to points of curves, it says what each would reach.
 
-The fidelity is an input beside the configuration, so that every result of every fidelity counts for every other.
+Every result at every level counts for every other, as far as the levels have been seen to agree (`kernel`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,29 @@ class CurveData:
     Args:
         X: A `N x d`-dim Tensor, the row of each configuration.
         owner: A `n`-dim long Tensor, the curve of each point.
-        u: A `n`-dim Tensor, its fidelity from 0 to 1.
+        level: A `n`-dim long Tensor, the position of its level.
         y: A `n`-dim Tensor, its standardized value, to be maximized.
     """
 
     X: Tensor
     owner: Tensor
-    u: Tensor
+    level: Tensor
     y: Tensor
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """What is believed of `n` curves at `L` levels, without noise.
+
+    Args:
+        mean: A `n x L`-dim Tensor.
+        variance: A `n x L`-dim Tensor.
+        covariance: Of each level with the full one, a `n x L`-dim Tensor.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    covariance: Tensor
 
 
 class CurveProcess:
@@ -49,6 +64,7 @@ class CurveProcess:
     Args:
         rows: The space's rows.
         data: The points, at least one.
+        levels: How many levels there are.
         start: Hyperparameters of an earlier fit.
         refit: Whether to improve on them; a fit takes the latest of the points.
 
@@ -56,10 +72,13 @@ class CurveProcess:
         RuntimeError: No covariance was positive definite.
     """
 
-    def __init__(self, rows: Rows, data: CurveData, *, start: Sequence[float] = (), refit: bool = True) -> None:
-        self._kernel = CurveKernel(rows)
+    def __init__(
+        self, rows: Rows, data: CurveData, *, levels: int, start: Sequence[float] = (), refit: bool = True
+    ) -> None:
+        self._kernel = CurveKernel(rows, levels=levels)
+        self._levels = levels
         self.data = data
-        self._points = self._of(data.X, data.owner, data.u, identity=torch.arange(len(data.X)))
+        self._points = self._of(data.X, data.owner, data.level, identity=torch.arange(len(data.X)))
         usable = len(start) == len(self._kernel.mean)
         if refit or not usable:
             self._v = self._fit(start if usable else None)
@@ -73,12 +92,12 @@ class CurveProcess:
         found: list[float] = self._v.tolist()
         return found
 
-    def _of(self, X: Tensor, owner: Tensor, u: Tensor, *, identity: Tensor) -> Points:
-        return Points(self._kernel.embed(X), owner, u, identity)
+    def _of(self, X: Tensor, owner: Tensor, level: Tensor, *, identity: Tensor) -> Points:
+        return Points(self._kernel.embed(X), owner, level, identity)
 
     def _know(self, data: CurveData) -> None:
         self.data = data
-        self._points = self._of(data.X, data.owner, data.u, identity=torch.arange(len(data.X)))
+        self._points = self._of(data.X, data.owner, data.level, identity=torch.arange(len(data.X)))
         noise = self._kernel.noise(self._v)
         K = self._kernel(self._v, self._points, self._points)
         K.diagonal().add_(noise + _JITTER)
@@ -91,35 +110,54 @@ class CurveProcess:
 
     # ------------------------------------------------------------------------------------------------ the posterior
 
-    def at(self, X: Tensor, u: Tensor, *, curves: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return what is believed of curves at fidelities.
+    def at(self, X: Tensor, level: Tensor, *, curves: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return what is believed of curves at levels.
 
         Args:
             X: A `n x d`-dim Tensor of configurations.
-            u: A `n`-dim Tensor, the fidelity of each, from 0 to 1.
+            level: A `n`-dim long Tensor, the level of each.
             curves: A `n`-dim long Tensor, the positions of the curves they are; None for new configurations.
 
         Returns:
             Mean and standard deviation, two `n`-dim Tensors, without noise.
         """
-        identity = torch.full((len(X),), -1) if curves is None else curves
-        cross = self._cross(self._of(X, torch.arange(len(X)), u, identity=identity))
-        reduced = cross @ self._inverse.T
-        variance = self._kernel.pairs(self._v, u, u) - (reduced * reduced).sum(-1)
-        return (cross @ self._alpha)[:, 0], variance.clamp_min(_TINY).sqrt()
+        mean, reduced = self._conditioned(X, torch.arange(len(X)), level=level, curves=curves)
+        variance = self._kernel.pairs(self._v, level, level) - (reduced * reduced).sum(-1)
+        return mean, variance.clamp_min(_TINY).sqrt()
 
-    def mean(self, X: Tensor, u: Tensor, *, curves: Tensor | None = None) -> Tensor:
-        """Return the mean at fidelities ``u``, a `n`-dim Tensor; arguments as for `at`."""
-        identity = torch.full((len(X),), -1) if curves is None else curves
-        return (self._cross(self._of(X, torch.arange(len(X)), u, identity=identity)) @ self._alpha)[:, 0]
+    def ladder(self, X: Tensor, *, curves: Tensor | None = None) -> Ladder:
+        """Return what is believed of `n` curves at every level; arguments as for `at`."""
+        n, count = len(X), self._levels
+        owner, every = torch.arange(n).repeat_interleave(count), torch.arange(count)
+        mean, reduced = self._conditioned(X, owner, level=every.repeat(n), curves=curves)
+        reduced = reduced.reshape(n, count, -1)
+        variance = self._kernel.pairs(self._v, every, every) - (reduced * reduced).sum(-1)
+        with_full = self._kernel.pairs(self._v, every, torch.full((count,), count - 1))
+        covariance = with_full - (reduced * reduced[:, -1:]).sum(-1)
+        return Ladder(mean.reshape(n, count), variance.clamp_min(_TINY), covariance)
 
-    def believe(self, curve: int, u: float) -> None:
-        """Go on as if a curve had returned the mean at a fidelity."""
+    @property
+    def noise(self) -> float:
+        """The variance of the noise of a result."""
+        return float(self._kernel.noise(self._v))
+
+    def mean(self, X: Tensor, level: Tensor, *, curves: Tensor | None = None) -> Tensor:
+        """Return the mean at levels, a `n`-dim Tensor; arguments as for `at`."""
+        identity = torch.full((len(X),), -1) if curves is None else curves
+        return (self._cross(self._of(X, torch.arange(len(X)), level, identity=identity)) @ self._alpha)[:, 0]
+
+    def believe(self, curve: int, level: int) -> None:
+        """Go on as if a curve had returned the mean at a level."""
         data = self.data
-        value = self.mean(data.X[curve][None], torch.tensor([u], dtype=torch.float64), curves=torch.tensor([curve]))
+        value = self.mean(data.X[curve][None], torch.tensor([level]), curves=torch.tensor([curve]))
         owner = torch.cat([data.owner, torch.tensor([curve])])
-        at = torch.cat([data.u, torch.tensor([u], dtype=torch.float64)])
+        at = torch.cat([data.level, torch.tensor([level])])
         self._know(CurveData(data.X, owner, at, torch.cat([data.y, value.detach()])))
+
+    def _conditioned(self, X: Tensor, owner: Tensor, *, level: Tensor, curves: Tensor | None) -> tuple[Tensor, Tensor]:
+        identity = torch.full((len(X),), -1) if curves is None else curves
+        cross = self._cross(self._of(X, owner, level, identity=identity))
+        return (cross @ self._alpha)[:, 0], cross @ self._inverse.T
 
     def _cross(self, points: Points) -> Tensor:
         return self._kernel(self._v, points, self._points)
@@ -130,7 +168,7 @@ class CurveProcess:
         """Return hyperparameters of high posterior probability, by L-BFGS from an earlier fit or the means of the priors."""
         kernel, data = self._kernel, self.data
         latest = slice(-_FITTED, None)
-        points = Points(self._points.rows, data.owner[latest], data.u[latest], self._points.identity)
+        points = Points(self._points.rows, data.owner[latest], data.level[latest], self._points.identity)
         y = data.y[latest]
         n = len(y)
 

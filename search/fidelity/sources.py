@@ -81,7 +81,7 @@ class Priors(_Stateless):
 
 
 class Modelled(_Stateless):
-    """The configuration of the highest expected improvement at the full fidelity, by a model of all curves at all fidelities.
+    """The most promising of many draws from the priors at the full fidelity, by a model of all curves at all fidelities.
 
     The model is fitted to at least eight configurations; every third configuration on average is drawn from the priors, as in BOHB
     (Falkner et al., ICML 2018, section 4.1), so that a wrong model costs a constant factor at most.

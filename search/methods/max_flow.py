@@ -37,7 +37,7 @@ _SCALE = 1_000_000
 
 @dataclass(frozen=True)
 class _Part:
-    """The columns of one parameter: a cell's edges, or one column that is a link from source to sink."""
+    """The columns of one parameter: a cell's edges, or links from source to sink side by side (one, or one per item)."""
 
     columns: IntArray
     cell: Cell | None
@@ -94,7 +94,7 @@ class Network:
                 continue
             inside = taken[np.ix_(np.flatnonzero(active), part.columns)]
             found, cut = (
-                (inside[:, 0], np.ones_like(inside)) if part.cell is None else max_flow(part.cell.nodes, inside)
+                (inside.sum(axis=1), np.ones_like(inside)) if part.cell is None else max_flow(part.cell.nodes, inside)
             )
             flow[active] += found
             limits[np.ix_(np.flatnonzero(active), part.columns)] = cut

@@ -3,6 +3,7 @@
 Not a strategy (``tpe.py``). Each observation is one component. It draws a configuration from the top down: a parameter that
 the observation has comes from a kernel around its value, one that it does not have from the prior; so each component is a
 distribution over the whole tree, and its density is a product over what is active. A last component is the prior itself.
+Places of a permutation's items are drawn each by itself and read as keys, so that densities of orders are up to a factor.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..space.cell import Cell
 from ..space.configure import violated, walk
 from ..space.domain import Categorical, Constant, Ordinal
 from ..space.numeric import Numeric
+from ..space.permutation import Permutation
 
 if TYPE_CHECKING:
     from ..space import Config, Parameter, SearchSpace
@@ -40,19 +42,21 @@ class Column:
 
     Args:
         path: The parameter that it belongs to.
-        edge: The edge of a cell, or None.
+        edge: The edge of a cell, the item of a permutation, or None.
         prior: The probabilities of the values of a choice or an operation; None for numbers and ordinals.
-        cells: For numbers and ordinals on a grid, how many values; None for continuous ones.
+        cells: For numbers, ordinals and places on a grid, how many values; None for continuous ones.
+        key: Whether it is the place of an item in a permutation; numbers near places are keys that put the items in order.
     """
 
     path: str
     edge: str | None
     prior: FloatArray | None
     cells: int | None
+    key: bool = False
 
 
 class Columns:
-    """The coordinates of a space: indices of choices and operations, and numbers and ordinals scaled to [0, 1].
+    """The coordinates of a space: indices of choices and operations; numbers, ordinals and places of items scaled to [0, 1].
 
     Args:
         space: The space.
@@ -73,23 +77,27 @@ class Columns:
         out = np.full((len(configs), len(self.columns)), np.nan)
         for i, config in enumerate(configs):
             for path, value in config.items():
-                for j in self.place.get(path, ()):
-                    out[i, j] = self._coordinate(self.columns[j], value)
+                if places := self.place.get(path):
+                    out[i, places] = self._coordinates(path, value)
         return out
 
-    def _coordinate(self, column: Column, value: Any) -> float:
-        domain = self.space.parameters[column.path].domain
+    def _coordinates(self, path: str, value: Any) -> list[float]:
+        domain = self.space.parameters[path].domain
         if isinstance(domain, Cell):
-            return float(domain.operations.index(value[column.edge]))
+            return [float(code) for code in domain.encode(value)]
+        if isinstance(domain, Permutation):
+            return [place / (len(domain.items) - 1) for place in domain.encode(value)]
         if isinstance(domain, Numeric | Ordinal):
-            return domain.to_unit(value)
-        return float(domain.index(value)) if isinstance(domain, Categorical) else 0.0
+            return [domain.to_unit(value)]
+        return [float(domain.index(value)) if isinstance(domain, Categorical) else 0.0]
 
     def value(self, parameter: Parameter, point: Sequence[float]) -> Any:
         """Return the value of a parameter at coordinates, the inverse of `encode`."""
         domain = parameter.domain
         if isinstance(domain, Cell):
             return domain.decode([int(k) for k in point])
+        if isinstance(domain, Permutation):
+            return domain.decode(point)
         if isinstance(domain, Numeric | Ordinal):
             return domain.from_unit(point[0])
         return domain.normalize(domain.values[int(point[0])]) if isinstance(domain, Categorical) else domain.default()
@@ -102,6 +110,8 @@ def _columns(parameter: Parameter) -> list[Column]:
     if isinstance(domain, Cell):
         even = np.full(len(domain.operations), 1.0 / len(domain.operations))
         return [Column(path, edge, even, None) for edge in domain.edges]
+    if isinstance(domain, Permutation):
+        return [Column(path, item, None, len(domain.items), key=True) for item in domain.labels]
     if isinstance(domain, Numeric):
         return [Column(path, None, None, None if domain.log else domain.count)]
     if isinstance(domain, Ordinal):
@@ -183,8 +193,8 @@ class Parzen:
 
         width = self._bandwidths[j, component]
         low, high = (float(ndtr((end - center) / width)) for end in self._ends(j))
-        point = center + width * float(ndtri(low + rng.random() * (high - low)))
-        return float(min(max(point, 0.0), 1.0))
+        point: float = center + width * float(ndtri(low + rng.random() * (high - low)))
+        return point if self._columns.columns[j].key else min(max(point, 0.0), 1.0)
 
     def _ends(self, j: int) -> tuple[float, float]:
         """Return where a kernel is cut: half a step of the grid beyond its ends."""

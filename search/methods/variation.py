@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..space.cell import Cell
 from ..space.configure import walk
 from ..space.numeric import Numeric
-from ..space.values import ABSENT
+from ..space.permutation import Permutation
+from ..space.values import ABSENT, value_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +27,9 @@ def crossover(
     """Return a child of two configurations, built from the top down so that only what is active is inherited.
 
     A number that both parents have is drawn around one of theirs by simulated binary crossover on its own scale (Deb and
-    Agrawal, Complex Systems 1995), any other value comes from either parent, and so does each edge of a cell. What one
-    parent has comes from that one, what none has from the prior. A forbidden child is repaired (`SearchSpace.repair`).
+    Agrawal, Complex Systems 1995), any other value comes from either parent, and so does each edge of a cell. An order
+    keeps a stretch of one parent in its place and fills the rest in the order of the other (Davis, IJCAI 1985). What one parent
+    has comes from that one, what none has from the prior. A forbidden child is repaired (`SearchSpace.repair`).
     """
 
     def inherit(parameter: Parameter) -> Any:
@@ -69,7 +71,12 @@ def mutated(
 
 
 def _loci(parameter: Parameter) -> int:
-    """Return how many values of a parameter can move by themselves: one, none of a constant, the edges of a cell."""
+    """Return how many values of a parameter can move by themselves: one, none of a constant, the edges of a cell.
+
+    An order of `n` items counts as n - 1.
+    """
+    if isinstance(parameter.domain, Permutation):
+        return len(parameter.domain.items) - 1
     if isinstance(parameter.domain, Cell):
         return len(parameter.domain.edges) if len(parameter.domain.operations) > 1 else 0
     return int(parameter.domain.size() > 1)
@@ -80,9 +87,19 @@ def _mixed(parameter: Parameter, first: Any, second: Any, rng: np.random.Generat
     if isinstance(domain, Cell):
         from_first = rng.random(len(domain.edges)) < 0.5
         return {edge: (first if keep else second)[edge] for edge, keep in zip(domain.edges, from_first, strict=True)}
+    if isinstance(domain, Permutation):
+        return _ordered(*((first, second) if rng.random() < 0.5 else (second, first)), rng)
     if isinstance(domain, Numeric) and first != second:
         return domain.from_unit(_simulated_binary(domain.to_unit(first), domain.to_unit(second), rng))
     return first if rng.random() < 0.5 else second
+
+
+def _ordered(one: Sequence[Any], other: Sequence[Any], rng: np.random.Generator) -> list[Any]:
+    """Return the order crossover: a stretch of ``one`` where it is, the other items as they come in ``other``."""
+    start, end = sorted(rng.choice(len(one) + 1, size=2, replace=False).tolist())
+    kept = {value_key(item) for item in one[start:end]}
+    rest = [item for item in other if value_key(item) not in kept]
+    return [*rest[:start], *one[start:end], *rest[start:]]
 
 
 def _simulated_binary(one: float, other: float, rng: np.random.Generator) -> float:

@@ -22,6 +22,7 @@ from .cell import Cell
 from .document import Node, fail
 from .domain import Categorical, Domain, Ordinal
 from .numeric import Numeric
+from .permutation import Permutation
 from .values import ABSENT, is_number, show, value_key
 
 _TEST_KEYS = ("in", "min", "max", "not")
@@ -234,8 +235,9 @@ def check_test(test: Test, domain: Domain, *, path: str) -> Test:
     Raises:
         SpaceError: It names a value that the parameter cannot have, or can never hold.
     """
-    if isinstance(domain, Cell):
-        raise fail(test.line, path, problem=f"{test.ref} is a cell; conditions read numbers and listed values only.")
+    if isinstance(domain, Cell | Permutation):
+        problem = f"{test.ref} is a {domain.kind}; conditions read numbers and listed values only."
+        raise fail(test.line, path, problem=problem, hint="Let a choice, an ordinal, a bool or a number decide.")
     _check_ends(test, domain, path=path)
     if unknown := test.unknown(domain):
         problem = f"{test.ref} is never {show(unknown[0])}; expected {domain.expected()}."

@@ -47,16 +47,18 @@ class Change:
         if self.before is None or self.after is None:
             sign, value = ("+", self.after) if self.before is None else ("-", self.before)
             return f"~ {self.path}.{self.key}: {sign} {_text(value)}"
-        if self.key == "range" and isinstance(self.before, list) and isinstance(self.after, list) and self._listed:
+        if self._listed:
             gone = [f"- {show(v)}" for v in self.before if not any(same(v, other) for other in self.after)]
             new = [f"+ {show(v)}" for v in self.after if not any(same(v, other) for other in self.before)]
-            return f"~ {self.path}.range: {', '.join([*new, *gone]) or 'order ' + show(self.after)}"
+            return f"~ {self.path}.{self.key}: {', '.join([*new, *gone]) or 'order ' + show(self.after)}"
         return f"~ {self.path}.{self.key}: {_text(self.before)} -> {_text(self.after)}"
 
     @property
     def _listed(self) -> bool:
+        if not isinstance(self.before, list) or not isinstance(self.after, list) or self.key not in ("range", "items"):
+            return False
         ends = [*self.before, *self.after]
-        return not (
+        return self.key == "items" or not (
             len(self.before) == len(self.after) == 2 and all(isinstance(v, int | float) and v is not True for v in ends)
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .values import fresh, show, value_key
+from .values import ABSENT, fresh, show, value_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +71,14 @@ class Domain(ABC):
     def canonical_dict(self) -> dict[str, Any]:
         """Return `to_dict` in a form that does not depend on an order without meaning."""
         return self.to_dict()
+
+    def adapt(self, value: Any) -> Any:  # noqa: ARG002
+        """Return what is left here of a value of an earlier version of this domain that it does not contain.
+
+        Returns:
+            `ABSENT`, unless a part of the value still says something.
+        """
+        return ABSENT
 
 
 @dataclass(frozen=True)

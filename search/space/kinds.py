@@ -14,6 +14,7 @@ from .cell import Cell
 from .document import Node, fail
 from .domain import Bool, Categorical, Choice, Constant, Domain, Ordinal
 from .numeric import Float, Integer, Normal
+from .permutation import FEWEST, MOST, Permutation
 from .values import is_number, label, show, value_key
 
 Fields = Mapping[str, Node]
@@ -264,6 +265,41 @@ def _cell(written: Written) -> Domain:
     return Cell(count, operations, zero=special["zero"], identity=special["identity"])
 
 
+# ----------------------------------------------------------------------------------------------------- permutations
+
+
+def _permutation(written: Written) -> Domain:
+    form = "Write, for example: items: [resize, crop, flip]"
+    node = written.need("items", "items: [resize, crop, flip]")
+    items = _items(node)
+    if not FEWEST <= len(items) <= MOST:
+        found = f"{len(items)} of them" if len(items) > MOST else show(node.plain())
+        problem = f"items is {found}; expected {FEWEST} to {MOST} values to put in order."
+        raise written.wrong(node, problem, hint=form)
+    seen: dict[str, Any] = {}
+    for item in items:
+        if not isinstance(item, str | bool) and not is_number(item):
+            problem = f"{show(item)} in items is not a name, a number or a bool."
+            raise written.wrong(node, problem, hint=form)
+        text = label(int(item) if isinstance(item, float) and item.is_integer() else item)
+        if text in seen:
+            if value_key(item) == value_key(seen[text]):
+                raise written.wrong(node, f"the value {show(item)} stands twice in items.", hint="Remove one of them.")
+            problem = f"{show(seen[text])} and {show(item)} in items read alike."
+            raise written.wrong(node, problem, hint="Give one of them another name.")
+        seen[text] = item
+    return Permutation(items)
+
+
+def _items(node: Node) -> tuple[Any, ...]:
+    """Return the values of a list or of a set, none for anything else."""
+    if node.items is not None:
+        return tuple(item.plain() for item in node.items)
+    if node.entries is None or any(item.node.plain() is not None for item in node.entries):
+        return ()
+    return tuple(item.key for item in node.entries)
+
+
 KINDS: Mapping[str, tuple[tuple[str, ...], Builder]] = {
     "int": (("range", "log", "step", "prior"), _numeric("int")),
     "float": (("range", "log", "step", "prior"), _numeric("float")),
@@ -272,6 +308,7 @@ KINDS: Mapping[str, tuple[tuple[str, ...], Builder]] = {
     "bool": (("weights", "prior"), _bool),
     "constant": (("value",), _constant),
     "cell": (("nodes", "operations", "zero", "identity"), _cell),
+    "permutation": (("items",), _permutation),
 }
 """Each kind's own keys, and what builds its domain from them."""
 
@@ -288,4 +325,6 @@ _OTHER_WORDS = {
     "ordered": "ordinal",
     "boolean": "bool",
     "fixed": "constant",
+    "ranking": "permutation",
+    "sequence": "permutation",
 }

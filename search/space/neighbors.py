@@ -21,8 +21,9 @@ def neighbors(space: SearchSpace, config: Mapping[str, Any], *, rng: np.random.G
     """Draw up to ``count`` different configurations that each differ from ``config`` in one parameter.
 
     The parameter is uniform among the active ones that have another value. A number moves by a normal step of 0.2 of
-    its range, an ordinal mostly by one, a choice to any other value, a cell on one edge. Parameters that stay active
-    keep their values; those that become active are drawn from their priors. Fewer come back when there are no more.
+    its range, an ordinal mostly by one, a choice to any other value, a cell on one edge; an order has two items
+    swapped, one moved or a stretch turned around. Parameters that stay active keep their values; those that become active are
+    drawn from their priors. Fewer come back when there are no more.
     """
     seen = {config_hash(space, config)}
     movable = [path for path in config if space.parameters[path].domain.size() > 1]

@@ -261,8 +261,8 @@ class SearchSpace:
 
         Returns:
             A space whose numeric ranges span the centers and at least ``fraction`` of the old width, whose choices keep
-            the values that a center has, and whose cells and never active parameters are as before. Defaults that fall
-            outside become the first center's value. Every center is valid in it.
+            the values that a center has, and whose cells, permutations and never active parameters are as before. Defaults
+            that fall outside become the first center's value. Every center is valid in it.
 
         Raises:
             SpaceError: There is no center, one is not of this space, or ``fraction`` is out of range.

@@ -21,7 +21,8 @@ class Projection:
     Args:
         config: A valid configuration of the other space, or None: one of its values is out of that space, or a rule forbids it.
         exact: Whether it stands for the same evaluation: all values that were left out were the defaults of their parameters.
-            An inexact one is a noisy observation of ``config``: what was left out varied, and no longer counts.
+            An inexact one is a noisy observation of ``config``: what was left out varied, and no longer counts, or items of
+            an order came or went.
     """
 
     config: Config | None
@@ -39,7 +40,8 @@ def project(space: SearchSpace, config: Mapping[str, Any], *, source: SearchSpac
     """Return ``config`` of ``source`` as ``space`` has it.
 
     Values are never moved: what a range, a choice or a cell no longer holds leaves the space, and comes back when it is
-    widened again. A parameter that ``config`` does not have takes its default, for this is what was evaluated without it; one
+    widened again. Only an order of items goes on without those that are gone and with new ones at its end, as a noisy
+    observation. A parameter that ``config`` does not have takes its default, for this is what was evaluated without it; one
     that is gone (or no longer active) is left out.
 
     Args:
@@ -47,13 +49,18 @@ def project(space: SearchSpace, config: Mapping[str, Any], *, source: SearchSpac
         config: A valid configuration of ``source``.
         source: Where it was evaluated.
     """
+    adapted = False
 
     def choose(parameter: Parameter) -> Any:
+        nonlocal adapted
         value = config.get(parameter.path, ABSENT)
         if value is ABSENT:
             return parameter.default
         if not parameter.domain.contains(value):
-            raise _OutsideError
+            value = parameter.domain.adapt(value)
+            adapted = True
+            if value is ABSENT:
+                raise _OutsideError
         return parameter.domain.normalize(value)
 
     try:
@@ -64,7 +71,7 @@ def project(space: SearchSpace, config: Mapping[str, Any], *, source: SearchSpac
         return OUTSIDE
     left_out = (path for path in config if path not in found)
     exact = all(path in source.parameters and same(config[path], source.parameters[path].default) for path in left_out)
-    return Projection(found, exact)
+    return Projection(found, exact and not adapted)
 
 
 class SpaceVersions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,54 @@ def test_only_seeds_that_all_methods_have_finished_are_compared() -> None:
     assert curves(table, signs={"p": -1}, steps=2).best["p"].tolist() == [[[-1.0, -2.0]], [[-2.0, -2.0]]]
 
 
+def test_while_nothing_is_within_the_bounds_the_worst_of_all_counts() -> None:
+    table = rows("a", [-math.inf, 3.0]) + rows("b", [2.0, 2.0])
+    found = curves(table, signs={"p": 1}, steps=2)
+    assert found.best["p"].tolist() == [[[2.0, 3.0]], [[2.0, 2.0]]]
+
+
+def test_failures_and_bounds_are_part_of_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "set.csv"
+    plan = Plan("constrained", ("random", "optuna-tpe"), None, 1, 12, instances=15)
+    known = {problem.name: problem for problem in load("constrained", None, instances=15)}
+    names = ("fail-memory", "gardner-2")
+    done = [row for name in known if name not in names for row in rows("random", [0.0] * 12, problem=name)]
+    append(path, done + [replace(row, method="optuna-tpe") for row in done])
+    found = [row for row in run(plan, path, say=lambda line: None) if row.problem in names]
+    assert len(found) == 48
+    assert any(math.isnan(row.value) for row in found if row.problem == "fail-memory")
+    nothing = [row for row in found if row.problem == "gardner-2" and math.isinf(row.best)]
+    assert nothing
+    assert all(row.best > 0 and math.isfinite(row.value) for row in nothing)
+
+
+def test_constrained_problems_are_what_is_published() -> None:
+    known = {problem.name: problem for problem in load("constrained", None, instances=15)}
+    published = {
+        "spring": {"wire": 0.051689, "coil": 0.356718, "turns": 11.288966},
+        "vessel": {"shell": 13, "head": 7, "radius": 42.098446, "length": 176.636596},
+        "beam": {"weld": 0.205730, "joint": 3.470489, "height": 9.036624, "thickness": 0.205730},
+        "reducer": {
+            "face": 3.5, "module": 0.7, "teeth": 17, "first": 7.3, "second": 7.71532, "shaft": 3.350215, "axle": 5.286654,
+        },
+        "branin-disk": {"x": math.pi, "y": 2.275},
+    }  # fmt: skip
+    for name, config in published.items():
+        problem = known[name]
+        metrics = problem.measure(config)
+        assert metrics["loss"] == pytest.approx(problem.optimum, rel=2e-4)
+        scale = {"shear_psi": 2.0, "bending_psi": 2.0, "overload_lb": 2.0, "missing_in3": 20.0}
+        for bound in problem.objectives[1:]:
+            assert bound.bound is not None
+            assert metrics[bound.key] <= bound.bound + scale.get(bound.key, 1e-4)
+    shares = {}
+    for name, problem in known.items():
+        configs = problem.space.sample_many(300, np.random.default_rng(0))
+        shares[name] = sum(not problem.measure(config) for config in configs) / 300
+    assert all(0.25 < share < 0.65 for name, share in shares.items() if name.startswith("fail"))
+    assert all(share == 0.0 for name, share in shares.items() if not name.startswith("fail"))
+
+
 def test_friedman_and_intervals() -> None:
     table = np.array([[1.0, 2.0, 3.0]] * 10)
     p, difference = friedman(table)
@@ -76,13 +125,28 @@ def test_friedman_and_intervals() -> None:
     assert wilson(20, 20)[0] == pytest.approx(0.839, abs=0.01)
 
 
+@pytest.mark.parametrize("problem", load("permutations", None, instances=7), ids=lambda problem: problem.name)
+def test_no_order_is_better_than_the_optimum_that_is_known(problem: Any) -> None:
+    rng = np.random.default_rng(0)
+    best = min(problem.measure(config)["loss"] for config in problem.space.sample_many(300, rng))
+    assert problem.optimum < best < problem.optimum + abs(problem.optimum)
+    for _ in range(3):
+        here = problem.space.sample(rng)
+        for _ in range(8):
+            around = [here, *problem.space.neighbors(here, rng, count=40)]
+            here = min(around, key=lambda config: problem.measure(config)["loss"])
+        assert problem.measure(here)["loss"] >= problem.optimum - 1e-9
+
+
 def test_a_flattened_configuration_is_the_same_one() -> None:
     cell = {"type": "cell", "nodes": 3, "operations": ["none", "conv"], "zero": "none"}
+    order = {"type": "permutation", "items": ["a", "b", "c"]}
     space = SearchSpace.from_dict(
-        {**Conditional(0).space.to_dict(), "cell": cell, "fixed": {"type": "constant", "value": 3}}
+        {**Conditional(0).space.to_dict(), "cell": cell, "fixed": {"type": "constant", "value": 3}, "o": order}
     )
     for config in space.sample_many(20, np.random.default_rng(0)):
         flat: dict[str, Any] = {f"cell[{edge}]": operation for edge, operation in config["cell"].items()} | config
+        flat |= {f"o[{item}]": 0.2 + 0.1 * place for place, item in enumerate(config["o"])}
         names = {column.name for column in columns(space)}
         assert unflatten(space, {name: value for name, value in flat.items() if name in names}) == config
 

@@ -43,6 +43,12 @@ SPACES = {
     "cells": SearchSpace.from_yaml(
         "cell: {type: cell, nodes: 3, operations: [none, skip, conv], zero: none, identity: skip}"
     ),
+    "orders": SearchSpace.from_yaml(
+        """
+        order: {type: permutation, items: [a, b, c, d, e]}
+        x: {type: float, range: [0.0, 1.0]}
+        """
+    ),
 }
 SURROGATE_NAMES = tuple(name for name in ("gp", "rf") if name in SURROGATES)
 GOALS = {
@@ -63,7 +69,11 @@ def rows_of(space: str) -> Rows:
 
 def score(config: dict[str, Any]) -> float:
     """Return a made-up score that depends on every parameter."""
-    values = [value for part in config.values() for value in (part.values() if isinstance(part, dict) else (part,))]
+    parts = [
+        {i: i * (ord(v) % 5) for i, v in enumerate(part)} if isinstance(part, list) else part
+        for part in config.values()
+    ]
+    values = [value for part in parts for value in (part.values() if isinstance(part, dict) else (part,))]
     numbers = [float(v) if isinstance(v, int | float) else len(str(v)) / 4 + ord(str(v)[0]) % 5 for v in values]
     return float(np.cos(np.array(numbers)).sum())
 

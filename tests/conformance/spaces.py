@@ -84,9 +84,16 @@ def _cells(draw: st.DrawFn) -> dict[str, Any]:
     return spec
 
 
+@st.composite
+def _permutations(draw: st.DrawFn) -> dict[str, Any]:
+    items = draw(st.permutations(["a", "no", "1e-4", 2, 0.5, True]))
+    return {"type": "permutation", "items": items[: draw(st.integers(2, 4))]}
+
+
 def _leaves(*, finite: bool) -> st.SearchStrategy[dict[str, Any]]:
     constants = st.builds(lambda value: {"type": "constant", "value": value}, st.sampled_from([1, "x", None, [1, 2]]))
-    return st.one_of(_integers(), _floats(finite=finite), _listed(), st.just({"type": "bool"}), constants, _cells())
+    plain = (_integers(), _floats(finite=finite), _listed(), st.just({"type": "bool"}), constants)
+    return st.one_of(*plain, _cells(), _permutations())
 
 
 @st.composite

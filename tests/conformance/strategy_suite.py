@@ -33,7 +33,13 @@ FINITE = SearchSpace.from_yaml("a: {type: choice, range: {x, y, z}}\nb: {type: i
 CELLS = SearchSpace.from_yaml(
     "cell: {type: cell, nodes: 3, operations: [none, skip, conv], zero: none, identity: skip}"
 )
-SPACES = {"conditional": CONDITIONAL, "finite": FINITE, "cells": CELLS}
+ORDERS = SearchSpace.from_yaml(
+    """
+    kind: {type: choice, range: {fixed, free}, submodule: {free: {order: {type: permutation, items: [a, b, c, d, e]}}}}
+    rate: {type: float, range: [0.0, 1.0]}
+    """
+)
+SPACES = {"conditional": CONDITIONAL, "finite": FINITE, "cells": CELLS, "orders": ORDERS}
 ACCURACY = Objective("accuracy", "max")
 LATENCY = Objective("latency", "min", bound=50.0)
 GOALS: dict[str, list[Objective]] = {
@@ -94,7 +100,8 @@ class StrategySuite:
     # ------------------------------------------------------------------------------------------------ proposals
 
     @pytest.mark.parametrize(
-        ("name", "goals"), [*(("conditional", goals) for goals in GOALS), ("finite", "both"), ("cells", "min")]
+        ("name", "goals"),
+        [*(("conditional", goals) for goals in GOALS), ("finite", "both"), ("cells", "min"), ("orders", "both")],
     )
     def test_candidates_are_valid_and_never_repeat(self, bound: Any, name: str, goals: str) -> None:
         space = SPACES[name]
@@ -286,6 +293,20 @@ class StrategySuite:
         for resumed in (again, strategy):
             resumed.change_space(CONDITIONAL)
         assert again.generate_tasks(2) == strategy.generate_tasks(2)
+
+    def test_items_of_an_order_may_come_and_go(self, bound: Any) -> None:
+        strategy = bound(ORDERS)
+        self.search(strategy, ORDERS, rounds=6)
+        waiting = strategy.generate_tasks(1)
+        space = ORDERS.edit("kind.free.order", items=["b", "c", "d", "e", "f"])
+        strategy.change_space(space)
+        again = bound(space, seed=99)
+        again.load(json.loads(json.dumps(strategy.dump(), allow_nan=False)))
+        found = strategy.generate_tasks(2, pending=waiting)
+        assert found == again.generate_tasks(2, pending=waiting)
+        for candidate in found:
+            space.validate(candidate.config)
+        strategy.handle_rewards([Reward(one, measure(space, one.config)) for one in (*waiting, *found)])
 
     def test_a_space_that_is_exhausted_goes_on_where_it_is_widened(self, bound: Any) -> None:
         strategy = bound(FINITE)

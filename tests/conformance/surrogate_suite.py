@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conformance.strategy_suite import CELLS, CONDITIONAL, FINITE
+from conformance.strategy_suite import CELLS, CONDITIONAL, FINITE, ORDERS
 
 from omniforge.search import SearchSpace
 from omniforge.search.bo.parts import Surrogate
@@ -18,7 +18,14 @@ NUMERIC = SearchSpace.from_dict({f"x{i}": {"type": "float", "range": [0.0, 1.0]}
 MIXED = SearchSpace.from_yaml(
     "x: {type: float, range: [0.0, 1.0]}\ny: {type: int, range: [1, 20]}\nc: {type: choice, range: {a, b, c}}"
 )
-SPACES = {"numeric": NUMERIC, "mixed": MIXED, "conditional": CONDITIONAL, "finite": FINITE, "cells": CELLS}
+SPACES = {
+    "numeric": NUMERIC,
+    "mixed": MIXED,
+    "conditional": CONDITIONAL,
+    "finite": FINITE,
+    "cells": CELLS,
+    "orders": ORDERS,
+}
 Tensor = torch.Tensor
 
 

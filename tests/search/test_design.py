@@ -46,6 +46,14 @@ def test_repeated_children_have_coordinates_of_their_own() -> None:
     assert start[second] > start[f"{first}.resnet.nums_layer[6].nums_channel"]
 
 
+def test_an_order_takes_a_coordinate_per_item_and_its_points_are_even() -> None:
+    space = SearchSpace.from_yaml("o: {type: permutation, items: [a, b, c]}\nx: {type: bool}")
+    assert coordinates(space) == {"o": 0, "x": 3}
+    design = SobolDesign(space, seed=0)
+    first = [design.config(i)["o"][0] for i in range(96)]
+    assert all(abs(first.count(item) - 32) < 8 for item in "abc")
+
+
 @pytest.mark.parametrize("text", ["k: {type: constant, value: 1}", "x: {type: bool}"])
 def test_the_smallest_spaces_have_a_design(text: str) -> None:
     space = SearchSpace.from_yaml(text)

@@ -68,6 +68,29 @@ def test_bounds_and_kinds_of_columns():
     assert ENCODING.columns["arch"] == [place["arch[0-1]"], place["arch[0-2]"], place["arch[1-2]"]]
 
 
+def test_an_order_has_the_places_of_its_items():
+    encoding = Encoding(
+        SearchSpace.from_yaml("o: {type: permutation, items: [a, 2, c]}\nx: {type: float, range: [0, 1]}")
+    )
+    assert encoding.names == ["o[a]", "o[2]", "o[c]", "x"]
+    assert (encoding.integer_dims, encoding.place_dims, encoding.categorical_dims) == ([0, 1, 2], [0, 1, 2], [])
+    assert encoding.cardinalities == {0: 3, 1: 3, 2: 3}
+    config = {"o": ["c", "a", 2], "x": 0.25}
+    assert encoding.encode([config]).tolist() == [[0.5, 1.0, 0.0, 0.25]]
+    assert encoding.decode(torch.tensor([[0.31, 0.32, -4.0, 0.25]])) == [config]
+    assert encoding.quantiles(torch.tensor([[0.31, 0.32, 0.0, 0.25]], dtype=torch.float64)) == [config]
+    with pytest.raises(SpaceError, match="o: a value cannot be encoded"):
+        encoding.encode([{"o": ["c", "a", "b"], "x": 0.25}])
+
+
+def test_orders_of_even_points_are_even():
+    encoding = Encoding(SearchSpace.from_yaml("o: {type: permutation, items: [1, 2, 3]}"))
+    points = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    drawn = [tuple(config["o"]) for config in encoding.quantiles(points)]
+    assert len(set(drawn)) == 6
+    assert all(abs(drawn.count(order) - 500) < 100 for order in set(drawn))
+
+
 def test_inactive_columns_hold_the_default_and_are_told_apart():
     place = ENCODING.names.index("momentum")
     active = CONFIG | {"optimizer": "sgd", "momentum": 0.8}

@@ -9,6 +9,7 @@ SPACES = [
     "a: {type: choice, range: {x, y, z}}\nb: {type: int, range: [1, 7], step: 3, when: {a: [x, y]}}",
     "n: {type: int, range: [0, 2], submodule: {c: {type: bool}}}\nk: {type: constant, value: [1]}",
     "cell: {type: cell, nodes: 3, operations: [none, conv]}\no: {type: ordinal, range: [1, 2, 4]}",
+    "p: {type: permutation, items: [a, b, 3, true]}\nb: {type: bool}",
     "f: {type: float, range: [0.0, 1.0], step: 0.25}\ng: {type: int, range: [1, 3]}\nforbid: [{f: {min: 0.5}, g: 2}]",
 ]
 

@@ -261,6 +261,17 @@ def test_a_cell_is_one_parameter() -> None:
         found.marginal("cell")
 
 
+def test_an_order_is_one_parameter() -> None:
+    space = SearchSpace.from_yaml("o: {type: permutation, items: [a, b, c, d]}\nx: {type: float, range: [0, 1]}")
+    configs = space.sample_many(300, np.random.default_rng(0))
+    values = [config["o"].index("c") + 0.3 * config["x"] for config in configs]
+    found = importance(space, configs, values)
+    assert found.main["o"] > 0.8
+    assert set(found.main) == {"o", "x"}
+    with pytest.raises(UnknownNameError):
+        found.marginal("o")
+
+
 def test_too_many_patterns_are_sampled_and_said() -> None:
     spec: dict[str, Any] = {f"g{i}": {"type": "choice", "range": ["a", "b", "c", "d"]} for i in range(6)}
     spec["x"] = {"type": "float", "range": [0.0, 1.0], "when": {f"g{i}": ["a", "b", "c"] for i in range(6)}}

@@ -17,7 +17,7 @@ class Session(Protocol):
         """Return what `tell` needs and a configuration of the problem's space."""
 
     def tell(self, handle: Any, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Take the measurements of a configuration."""
+        """Take the measurements of a configuration, none of which are there when it failed."""
 
 
 Start = Callable[..., Session]

@@ -1,4 +1,4 @@
-"""A search space as a list of plain columns, for libraries that know neither cells nor our conditions."""
+"""A search space as a list of plain columns, for libraries that know neither cells, orders nor our conditions."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ class Column:
 
 
 def columns(space: SearchSpace) -> Iterator[Column]:
-    """Yield the columns, those that others depend on first; a cell is one choice per edge."""
+    """Yield the columns, those that others depend on first; a cell is one choice per edge, an order one key per item."""
     for path, parameter in space.parameters.items():
         domain: Any = parameter.domain
         if parameter.kind == "cell":
             for edge in domain.edges:
                 yield Column(f"{path}[{edge}]", "choice", parameter, values=tuple(domain.operations))
+        elif parameter.kind == "permutation":
+            for item in domain.labels:
+                yield Column(f"{path}[{item}]", "float", parameter)
         elif parameter.kind in ("int", "float"):
             yield Column(path, parameter.kind, parameter, low=domain.low, high=domain.high, log=domain.log)
         elif parameter.kind != "constant":
@@ -54,6 +57,8 @@ def unflatten(space: SearchSpace, values: Mapping[str, Any]) -> dict[str, Any]:
         domain: Any = parameter.domain
         if parameter.kind == "cell":
             config[path] = {edge: values[f"{path}[{edge}]"] for edge in domain.edges}
+        elif parameter.kind == "permutation":
+            config[path] = domain.decode([float(values[f"{path}[{item}]"]) for item in domain.labels])
         elif parameter.kind == "constant":
             config[path] = domain.default()
         elif parameter.kind == "int":

@@ -35,7 +35,7 @@ class Ours:
         return candidate, candidate.config
 
     def tell(self, handle: Candidate, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:  # noqa: ARG002
-        self._strategy.handle_rewards([Reward(handle, metrics)])
+        self._strategy.handle_rewards([Reward(handle, metrics, state="succeeded" if metrics else "failed")])
 
 
 def starter(choice: str | Mapping[str, Any]) -> Start:

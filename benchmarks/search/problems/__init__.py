@@ -14,7 +14,9 @@ SETS: dict[str, str] = {
     "rbv2": ".surrogates:rbv2_xgboost",
     "lcbench": ".surrogates:lcbench",
     "conditional": ".conditional:problems",
+    "constrained": ".constrained:problems",
     "functions": ".functions:problems",
+    "permutations": ".permutations:problems",
 }
 
 

@@ -7,7 +7,7 @@ spans four orders of magnitude is measured too.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class Conditional:
         number: Seeds the problem.
     """
 
-    objectives = (Objective("score", "max"),)
+    objectives: Sequence[Objective] = (Objective("score", "max"),)
     initial: int | None = None
 
     def __init__(self, number: int) -> None:
@@ -77,7 +77,7 @@ class Conditional:
             if isinstance(value, str):
                 score += worth["uvw".index(value)]
             else:
-                unit = self.space.parameters[path].domain.to_unit(value)  # type: ignore[attr-defined]
+                unit = self.space.parameters[path].domain.to_unit(value)
                 score -= weight * (unit - optimum) ** 2
                 log_latency += weight * unit
         return {"score": score, "latency": math.exp(log_latency)}

@@ -30,7 +30,8 @@ _HARTMANN_P = 1e-4 * np.array(
 )
 
 
-def _hartmann(u: Array) -> float:
+def hartmann(u: Array) -> float:
+    """Return Hartmann's function of 6 coordinates less its least value."""
     inner = (_HARTMANN_A * (u - _HARTMANN_P) ** 2).sum(axis=1)
     return float(3.32237 - np.array([1.0, 1.2, 3.0, 3.2]) @ np.exp(-inner))
 
@@ -89,10 +90,10 @@ class Function:
 def problems(data: Path | None) -> list[Function]:  # noqa: ARG001
     """Return the functions; they need no data."""
     return [
-        Function("hartmann", _hartmann, d=6, used=6, centered=False),
+        Function("hartmann", hartmann, d=6, used=6, centered=False),
         Function("rosenbrock", _rosenbrock, d=6, used=6),
-        Function("hartmann", _hartmann, d=20, used=6, centered=False),
+        Function("hartmann", hartmann, d=20, used=6, centered=False),
         Function("ackley", _ackley, d=20, used=20),
-        Function("hartmann", _hartmann, d=60, used=6, centered=False),
+        Function("hartmann", hartmann, d=60, used=6, centered=False),
         Function("levy", _levy, d=60, used=60),
     ]

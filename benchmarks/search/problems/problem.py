@@ -14,7 +14,7 @@ class Problem(Protocol):
     Attributes:
         name: Unique, without spaces.
         space: Where to search.
-        objectives: What to optimize; the first is what regret is measured in.
+        objectives: What to optimize, the first of them, and bounds (weight 0) to keep. Regret is measured in the first.
         optimum: The best value of the first objective, or None when it is not known.
         initial: Random configurations that every method evaluates first, or None when methods choose their own.
     """
@@ -26,7 +26,7 @@ class Problem(Protocol):
     initial: int | None
 
     def measure(self, config: Mapping[str, Any]) -> dict[str, float]:
-        """Return the measurements of a configuration."""
+        """Return the measurements of a configuration; none at all where it fails."""
 
     def report(self, config: Mapping[str, Any]) -> dict[str, float]:
         """Return what else is told of the configuration that was found, such as its test accuracy; not seen by methods."""

@@ -10,7 +10,6 @@ from botorch.acquisition.analytic import LogProbabilityOfFeasibility
 from botorch.sampling.normal import IIDNormalSampler
 from torch import Tensor
 
-from ....errors import SpecError
 from ..parts import AcquisitionFunction, Observed, Surrogate
 from ..warp import Goals
 
@@ -23,8 +22,7 @@ class Belief:
 
     Args:
         mean: A `n x m`-dim Tensor.
-        bounds: Target to its least acceptable value, of targets that are not optimized: a bound on the objective itself
-            does not change which configuration is best.
+        bounds: Target to its least acceptable value.
         within: Which rows are believed to keep them; a `n`-dim bool Tensor.
     """
 
@@ -37,10 +35,9 @@ class Belief:
         return self.mean[self.within, target].max()
 
 
-def believe(surrogate: Surrogate, goals: Goals) -> Belief:
+def believe(surrogate: Surrogate, bounds: Bounds) -> Belief:
     """Return what is believed of the rows that a surrogate knows."""
     mean = surrogate.posterior(surrogate.X[:, None]).mean[:, 0].detach()
-    bounds = pure_bounds(goals)
     return Belief(mean, bounds, within(mean, bounds))
 
 
@@ -50,7 +47,10 @@ def all_bounds(goals: Goals) -> Bounds:
 
 
 def pure_bounds(goals: Goals) -> Bounds:
-    """Return target to lower bound, without those of the optimized targets themselves."""
+    """Return target to lower bound, of targets that are not optimized.
+
+    A bound on the only objective does not change which configuration is best.
+    """
     return {column: (bound, None) for column, bound in goals.bounds.items() if column not in goals.optimized}
 
 
@@ -63,9 +63,14 @@ def within(mean: Tensor, bounds: Bounds) -> Tensor:
 
 
 def feasibility(surrogate: Surrogate, bounds: Bounds) -> AcquisitionFunction:
-    """Return the log of the probability that all bounds hold, of one row at a time."""
-    made: AcquisitionFunction = LogProbabilityOfFeasibility(surrogate, bounds)
-    return made
+    """Return the log of the probability that all bounds hold in a row, the sum over rows that are taken together."""
+    made = LogProbabilityOfFeasibility(surrogate, bounds)
+
+    def of_all(X: Tensor) -> Tensor:
+        found: Tensor = made(X.reshape(-1, 1, X.shape[-1])).reshape(X.shape[:-1]).sum(-1)
+        return found
+
+    return of_all
 
 
 def limited(function: AcquisitionFunction, surrogate: Surrogate, bounds: Bounds) -> AcquisitionFunction:
@@ -83,37 +88,6 @@ def sampled_bounds(bounds: Bounds) -> list[Callable[[Tensor], Tensor]] | None:
         return lambda Z: low - Z[..., column]
 
     return [short(column, low) for column, (low, _) in bounds.items()] or None
-
-
-def the_target(goals: Goals, name: str) -> int:
-    """Return the only optimized target.
-
-    Raises:
-        SpecError: There are several.
-    """
-    if len(goals.optimized) != 1:
-        problem = f"The acquisition {name!r} takes one objective, not {len(goals.optimized)}."
-        raise SpecError(problem, hint="Choose 'ehvi', 'qlognehvi' or 'parego', or leave the choice to 'auto'.")
-    return goals.optimized[0]
-
-
-def the_targets(goals: Goals, name: str) -> list[int]:
-    """Return the optimized targets, at least two.
-
-    Raises:
-        SpecError: There is one only.
-    """
-    if len(goals.optimized) < 2:
-        raise SpecError(f"The acquisition {name!r} takes several objectives, not 1.", hint="Choose 'logei' or 'auto'.")
-    return list(goals.optimized)
-
-
-def unknown(surrogate: Surrogate, pending: Tensor) -> Tensor | None:
-    """Return the pending rows that the surrogate is not conditioned on; None when there are none."""
-    if not len(pending):
-        return None
-    known = (pending[:, None] == surrogate.X[None]).all(-1).any(-1)
-    return None if bool(known.all()) else pending[~known]
 
 
 def draw(surrogate: Surrogate, X: Tensor, *, count: int, seed: int) -> Tensor:

@@ -13,15 +13,16 @@ from torch import Tensor
 
 from ....errors import SpecError
 from ...strategy import check_integer
-from ..parts import AcquisitionFunction, Observed, Surrogate
-from .belief import Belief, Costly, believe, draw, feasibility, limited, stand_in, the_target
+from ..parts import AcquisitionFunction, Surrogate
+from .belief import Costly, draw, stand_in
+from .bounded import Bounded, Setting
 
 _TINY = 1e-30
 _LEAST = 1e-9
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
-class MES:
+class MES(Bounded):
     """The log of max-value entropy search (Wang and Jegelka, ICML 2017, equation 6), times the probability that bounds hold.
 
     Args:
@@ -29,25 +30,15 @@ class MES:
         most: Rows that stand for the space, at least 1.
     """
 
-    logarithmic = True
+    name = "mes"
 
     def __init__(self, samples: int = 16, most: int = 256) -> None:
         self._samples = check_integer(samples, "samples", low=1)
         self._most = check_integer(most, "most", low=1)
 
-    def build(self, surrogate: Surrogate, observed: Observed, *, pending: Tensor, seed: int) -> AcquisitionFunction:  # noqa: ARG002
-        """Return the function to maximize; see `Acquisition.build`.
-
-        Raises:
-            SpecError: There are several objectives.
-        """
-        target = the_target(observed.goals, "mes")
-        belief = believe(surrogate, observed.goals)
-        if not bool(belief.within.any()):
-            return feasibility(surrogate, belief.bounds)
-        X = stand_in(observed, surrogate, most=self._most)
-        _, best = _optima(surrogate, X, belief, target=target, count=self._samples, seed=seed)
-        model = surrogate.subset_output([target])
+    def _function(self, given: Setting) -> AcquisitionFunction:
+        _, best = _optima(given, most=self._most, count=self._samples)
+        model = given.model
 
         def gain(X: Tensor) -> Tensor:
             posterior = model.posterior(X)
@@ -58,10 +49,10 @@ class MES:
             found: Tensor = (0.5 * gamma * hazard - log_below).mean(0)
             return (found.clamp_min(0.0) + _TINY).log()
 
-        return limited(gain, surrogate, belief.bounds)
+        return given.limited(gain)
 
 
-class JES:
+class JES(Bounded):
     """The log of joint entropy search (Hvarfner et al., NeurIPS 2022; Tu et al., NeurIPS 2022), times that bounds hold.
 
     What an evaluation tells of the place and the value of the optimum together: the entropy of a measurement, less its mean
@@ -77,7 +68,7 @@ class JES:
         SpecError: ``noise`` is not above 0.
     """
 
-    logarithmic = True
+    name = "jes"
 
     def __init__(self, samples: int = 8, most: int = 256, noise: float = 0.01) -> None:
         self._samples = check_integer(samples, "samples", low=1)
@@ -86,19 +77,9 @@ class JES:
             raise SpecError(f"noise is {noise!r}, expected a number above 0.")
         self._noise = float(noise)
 
-    def build(self, surrogate: Surrogate, observed: Observed, *, pending: Tensor, seed: int) -> AcquisitionFunction:  # noqa: ARG002
-        """Return the function to maximize; see `Acquisition.build`.
-
-        Raises:
-            SpecError: There are several objectives.
-        """
-        target = the_target(observed.goals, "jes")
-        belief = believe(surrogate, observed.goals)
-        if not bool(belief.within.any()):
-            return feasibility(surrogate, belief.bounds)
-        X = stand_in(observed, surrogate, most=self._most)
-        where, best = _optima(surrogate, X, belief, target=target, count=self._samples, seed=seed)
-        model = surrogate.subset_output([target])
+    def _function(self, given: Setting) -> AcquisitionFunction:
+        where, best = _optima(given, most=self._most, count=self._samples)
+        model = given.model
         knowing = [(model.condition(x[None], y.reshape(1, 1)), y) for x, y in zip(where, best, strict=True)]
 
         def gain(X: Tensor) -> Tensor:
@@ -107,7 +88,7 @@ class JES:
             found: Tensor = 0.5 * (before - after.mean(0))
             return (found.clamp_min(0.0) + _TINY).log()
 
-        return Costly(limited(gain, surrogate, belief.bounds))
+        return Costly(given.limited(gain))
 
 
 def _truncated(surrogate: Surrogate, X: Tensor, most: Tensor) -> Tensor:
@@ -122,25 +103,21 @@ def _truncated(surrogate: Surrogate, X: Tensor, most: Tensor) -> Tensor:
     return share
 
 
-def _optima(
-    surrogate: Surrogate, X: Tensor, belief: Belief, *, target: int, count: int, seed: int
-) -> tuple[Tensor, Tensor]:
+def _optima(given: Setting, *, most: int, count: int) -> tuple[Tensor, Tensor]:
     """Return the best of each joint posterior sample that keeps the sampled bounds.
 
     Args:
-        surrogate: What is sampled.
-        X: `N x d`-dim rows that stand for the space.
-        belief: A maximum is at least the best believed value.
-        target: The objective.
+        given: What is sampled; a maximum is at least the best believed value.
+        most: Rows that stand for the space.
         count: How many samples.
-        seed: Of the samples.
 
     Returns:
         `count x d`-dim rows and their values, `count`-dim.
     """
-    samples = draw(surrogate, X, count=count, seed=seed)
-    values = samples[..., target]
-    for column, (low, _) in belief.bounds.items():
+    X = stand_in(given.observed, given.surrogate, most=most)
+    samples = draw(given.surrogate, X, count=count, seed=given.seed)
+    values = samples[..., given.target]
+    for column, (low, _) in given.belief.bounds.items():
         values = torch.where(samples[..., column] >= low, values, -torch.inf)
     best, where = values.max(-1)
-    return X[where], torch.maximum(best, belief.best(target))
+    return X[where], torch.maximum(best, given.best)

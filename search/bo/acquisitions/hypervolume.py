@@ -9,23 +9,22 @@ import torch
 from botorch.acquisition.multi_objective.analytic import ExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
-from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
 
 from ....errors import SpecError
-from ...strategy import check_integer
-from ..parts import Acquisition, AcquisitionFunction, Observed, Surrogate
+from ..parts import Acquisition, AcquisitionFunction, Surrogate
 from ..warp import Goals
-from .belief import all_bounds, draw, feasibility, pure_bounds, sampled_bounds, the_targets, unknown, within
+from .belief import draw, feasibility, limited, pure_bounds, sampled_bounds, within
+from .bounded import Bounded, MonteCarlo, Setting
 
 _MARGIN = 0.1
 _TINY = 1e-30
 _CONTENDERS = 20
 
 
-class LogEHVI:
+class LogEHVI(Bounded):
     """The log of the expected hypervolume improvement, exact for independent targets (Yang et al. 2019; BoTorch).
 
     The reference point lies a tenth of the range below the worst values believed of anything within the bounds (not of the
@@ -42,47 +41,32 @@ class LogEHVI:
         SpecError: ``front`` is another word.
     """
 
-    logarithmic = True
+    name = "ehvi"
+    several = True
 
     def __init__(self, front: str = "sampled") -> None:
         if front not in ("sampled", "mean"):
             raise SpecError(f"front is {front!r}, expected 'sampled' or 'mean'.")
         self._front = front
 
-    def build(self, surrogate: Surrogate, observed: Observed, *, pending: Tensor, seed: int) -> AcquisitionFunction:  # noqa: ARG002
-        """Return the function to maximize; see `Acquisition.build`.
-
-        Raises:
-            SpecError: There is one objective only.
-        """
-        goals = observed.goals
-        columns = the_targets(goals, "ehvi")
-        values = surrogate.posterior(surrogate.X[:, None]).mean[:, 0].detach()
-        keep = within(values, all_bounds(goals))
-        if self._front == "sampled" and bool(keep.any()):
-            surrogate, values = _sampled(surrogate, surrogate.X[keep], values[keep][:, columns], seed=seed)
-            keep = within(values, all_bounds(goals))
-        if not bool(keep.any()):
-            return feasibility(surrogate, all_bounds(goals))
+    def _function(self, given: Setting) -> AcquisitionFunction:
+        goals, surrogate, values = given.observed.goals, given.surrogate, given.belief.mean
+        if self._front == "sampled":
+            surrogate, values = _sampled(given)
+            if not bool(within(values, given.belief.bounds).any()):
+                return feasibility(surrogate, given.belief.bounds)
         reference, Y = _reference_and_front(values, goals)
         cells = FastNondominatedPartitioning(ref_point=reference, Y=Y)
-        model = surrogate.subset_output(columns)
+        model = surrogate.subset_output(given.targets)
         improvement = ExpectedHypervolumeImprovement(model, ref_point=reference.tolist(), partitioning=cells)
-        bounds = pure_bounds(goals)
-        feasible = feasibility(surrogate, bounds) if bounds else None
-
-        def value(X: Tensor) -> Tensor:
-            out: Tensor = (improvement(X) + _TINY).log()
-            return out if feasible is None else out + feasible(X)
-
-        return value
+        return limited(lambda X: (improvement(X) + _TINY).log(), surrogate, pure_bounds(goals))
 
     def joint(self) -> Acquisition:
         """Return the same for several rows at once."""
         return LogNEHVI()
 
 
-class LogNEHVI:
+class LogNEHVI(MonteCarlo):
     """Noisy expected hypervolume improvement by Monte Carlo (`qLogNoisyExpectedHypervolumeImprovement` of BoTorch).
 
     It integrates over what the front may be, which costs about ten times an exact `LogEHVI` on its mean. References and
@@ -92,40 +76,26 @@ class LogNEHVI:
         samples: Quasi-random samples, at least 1.
     """
 
-    logarithmic = True
+    name = "qlognehvi"
+    several = True
 
     def __init__(self, samples: int = 32) -> None:
-        self._samples = check_integer(samples, "samples", low=1)
+        super().__init__(samples)
 
-    def build(self, surrogate: Surrogate, observed: Observed, *, pending: Tensor, seed: int) -> AcquisitionFunction:
-        """Return the function to maximize; see `Acquisition.build`.
-
-        Raises:
-            SpecError: There is one objective only.
-        """
-        goals = observed.goals
-        columns = the_targets(goals, "qlognehvi")
-        mean = surrogate.posterior(surrogate.X[:, None]).mean[:, 0].detach()
-        acquisition: AcquisitionFunction
-        if not bool(within(mean, all_bounds(goals)).any()):
-            feasible = feasibility(surrogate, all_bounds(goals))
-            return lambda X: feasible(X.reshape(-1, 1, X.shape[-1])).reshape(X.shape[:-1]).sum(-1)
-        acquisition = qLogNoisyExpectedHypervolumeImprovement(
-            model=surrogate,
+    def _function(self, given: Setting) -> AcquisitionFunction:
+        goals, mean, columns = given.observed.goals, given.belief.mean, given.targets
+        acquisition: AcquisitionFunction = qLogNoisyExpectedHypervolumeImprovement(
+            model=given.surrogate,
             ref_point=_reference_and_front(mean, goals)[0],
-            X_baseline=surrogate.X[_contenders(mean[:, columns])],
-            sampler=SobolQMCNormalSampler(torch.Size([self._samples]), seed=seed),
+            X_baseline=given.surrogate.X[_contenders(mean[:, columns])],
+            sampler=self._sampler(given),
             objective=IdentityMCMultiOutputObjective(outcomes=columns, num_outcomes=mean.shape[-1]),
             constraints=sampled_bounds(pure_bounds(goals)),
-            X_pending=unknown(surrogate, pending),
+            X_pending=given.waiting,
             prune_baseline=False,
             cache_root=False,
         )
         return acquisition
-
-    def joint(self) -> Acquisition:
-        """Return itself: it takes several rows."""
-        return self
 
 
 def _reference_and_front(mean: Tensor, goals: Goals) -> tuple[Tensor, Tensor]:
@@ -145,20 +115,16 @@ def _reference_and_front(mean: Tensor, goals: Goals) -> tuple[Tensor, Tensor]:
     return reference, front[(front > reference).all(dim=-1)]
 
 
-def _sampled(surrogate: Surrogate, X: Tensor, mean: Tensor, *, seed: int) -> tuple[Surrogate, Tensor]:
-    """Return a surrogate that takes one posterior sample of the contenders for true, and that sample.
-
-    Args:
-        surrogate: What is sampled.
-        X: `n x d`-dim rows.
-        mean: The `n x k`-dim Tensor of what is believed of their optimized targets.
-        seed: Of the sample.
+def _sampled(given: Setting) -> tuple[Surrogate, Tensor]:
+    """Return a surrogate that takes one posterior sample of the contenders within the bounds for true.
 
     Returns:
-        The surrogate, and a `c x m`-dim Tensor.
+        The surrogate, and the sample, a `c x m`-dim Tensor.
     """
-    chosen = torch.unique(X[_contenders(mean)], dim=0)
-    values = draw(surrogate, chosen, count=1, seed=seed)[0]
+    within, surrogate = given.belief.within, given.surrogate
+    contenders = _contenders(given.belief.mean[within][:, given.targets])
+    chosen = torch.unique(surrogate.X[within][contenders], dim=0)
+    values = draw(surrogate, chosen, count=1, seed=given.seed)[0]
     return surrogate.condition(chosen, values), values
 
 

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from ...strategy import check_integer
-from ..parts import AcquisitionFunction, Observed, Surrogate
-from .belief import Costly, believe, draw, feasibility, limited, stand_in, the_target
+from ..parts import AcquisitionFunction
+from .belief import Costly, draw, stand_in
+from .bounded import Bounded, Setting
 
 _TINY = 1e-30
 _LEAST = 1e-9
 
 
-class KnowledgeGradient:
+class KnowledgeGradient(Bounded):
     """The log of the knowledge gradient over a discrete set (Frazier, Powell and Dayanik 2009), times that bounds hold.
 
     Exact for Gaussian posteriors: after an evaluation, the means of the set are linear in one standard normal number, and
@@ -28,27 +29,18 @@ class KnowledgeGradient:
         most: Rows that stand for the space, at least 1.
     """
 
-    logarithmic = True
+    name = "kg"
 
     def __init__(self, size: int = 16, most: int = 256) -> None:
         self._size = check_integer(size, "size", low=2)
         self._most = check_integer(most, "most", low=1)
 
-    def build(self, surrogate: Surrogate, observed: Observed, *, pending: Tensor, seed: int) -> AcquisitionFunction:  # noqa: ARG002
-        """Return the function to maximize; see `Acquisition.build`.
-
-        Raises:
-            SpecError: There are several objectives.
-        """
-        target = the_target(observed.goals, "kg")
-        belief = believe(surrogate, observed.goals)
-        if not bool(belief.within.any()):
-            return feasibility(surrogate, belief.bounds)
-        known = surrogate.X[belief.within]
-        order = torch.argsort(belief.mean[belief.within, target], descending=True, stable=True)
-        model = surrogate.subset_output([target])
-        X = stand_in(observed, surrogate, most=self._most)
-        optima = X[draw(model, X, count=self._size - self._size // 2, seed=seed)[..., 0].argmax(-1)]
+    def _function(self, given: Setting) -> AcquisitionFunction:
+        belief, model = given.belief, given.model
+        known = given.surrogate.X[belief.within]
+        order = torch.argsort(belief.mean[belief.within, given.target], descending=True, stable=True)
+        X = stand_in(given.observed, given.surrogate, most=self._most)
+        optima = X[draw(model, X, count=self._size - self._size // 2, seed=given.seed)[..., 0].argmax(-1)]
         some = torch.unique(torch.cat([known[order[: self._size // 2]], optima]), dim=0)
 
         def gain(X: Tensor) -> Tensor:
@@ -58,7 +50,7 @@ class KnowledgeGradient:
             slopes = covariance / covariance[..., :1].clamp_min(_LEAST).sqrt()
             return (rise(posterior.mean[..., 0], slopes) + _TINY).log()
 
-        return Costly(limited(gain, surrogate, belief.bounds))
+        return Costly(given.limited(gain))
 
 
 def rise(levels: Tensor, slopes: Tensor) -> Tensor:

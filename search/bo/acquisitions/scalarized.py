@@ -7,17 +7,16 @@ from collections.abc import Callable
 import torch
 from botorch.acquisition.logei import qLogExpectedImprovement
 from botorch.acquisition.objective import GenericMCObjective
-from botorch.sampling.normal import SobolQMCNormalSampler
 from torch import Tensor
 
-from ...strategy import check_integer
-from ..parts import Acquisition, AcquisitionFunction, Observed, Surrogate
-from .belief import all_bounds, feasibility, sampled_bounds, the_targets, unknown, within
+from ..parts import AcquisitionFunction
+from .belief import sampled_bounds
+from .bounded import MonteCarlo, Setting
 
 _AUGMENTATION = 0.05
 
 
-class ParEGO:
+class ParEGO(MonteCarlo):
     """Log expected improvement of a random scalarization, another one for every candidate (Knowles 2006), by Monte Carlo.
 
     The surrogate models the objectives, and their samples are scalarized (qParEGO of Daulton et al., NeurIPS 2020), so that
@@ -27,38 +26,21 @@ class ParEGO:
         samples: Quasi-random samples, at least 1.
     """
 
-    logarithmic = True
+    name = "parego"
+    several = True
 
-    def __init__(self, samples: int = 64) -> None:
-        self._samples = check_integer(samples, "samples", low=1)
-
-    def build(self, surrogate: Surrogate, observed: Observed, *, pending: Tensor, seed: int) -> AcquisitionFunction:
-        """Return the function to maximize; see `Acquisition.build`.
-
-        Raises:
-            SpecError: There is one objective only.
-        """
-        goals = observed.goals
-        columns = the_targets(goals, "parego")
-        mean = surrogate.posterior(surrogate.X[:, None]).mean[:, 0].detach()
-        keep = within(mean, all_bounds(goals))
-        if not bool(keep.any()):
-            feasible = feasibility(surrogate, all_bounds(goals))
-            return lambda X: feasible(X.reshape(-1, 1, X.shape[-1])).reshape(X.shape[:-1]).sum(-1)
-        scalar = chebyshev(mean[:, columns], seed=seed)
+    def _function(self, given: Setting) -> AcquisitionFunction:
+        mean, columns = given.belief.mean, given.targets
+        scalar = chebyshev(mean[:, columns], seed=given.seed)
         acquisition: AcquisitionFunction = qLogExpectedImprovement(
-            surrogate,
-            scalar(mean[keep][:, columns]).max(),
-            sampler=SobolQMCNormalSampler(torch.Size([self._samples]), seed=seed),
+            given.surrogate,
+            scalar(mean[given.belief.within][:, columns]).max(),
+            sampler=self._sampler(given),
             objective=GenericMCObjective(lambda Z, X=None: scalar(Z[..., columns])),  # noqa: ARG005 - BoTorch passes X
-            X_pending=unknown(surrogate, pending),
-            constraints=sampled_bounds(all_bounds(goals)),
+            X_pending=given.waiting,
+            constraints=sampled_bounds(given.belief.bounds),
         )
         return acquisition
-
-    def joint(self) -> Acquisition:
-        """Return itself: it takes several rows."""
-        return self
 
 
 def chebyshev(Y: Tensor, *, seed: int) -> Callable[[Tensor], Tensor]:

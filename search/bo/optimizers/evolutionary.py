@@ -10,16 +10,16 @@ import torch
 from ...methods.variation import crossover
 from ...strategy import check_integer
 from ..parts import AcquisitionFunction
-from .settling import evaluate, ranked, settle
+from .settling import Ranked, Settling, evaluate
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ...space import Config
-    from ..rows import IsNew, Rows
+    from ..rows import Rows
 
 
-class EvolutionaryOptimizer:
+class EvolutionaryOptimizer(Settling):
     """A steady population: children of two parents, and mutations of one, replace what is worse (mu + lambda selection).
 
     Parents win a tournament of two. A child of two takes each active parameter from one of them (`crossover`); a mutation
@@ -32,21 +32,13 @@ class EvolutionaryOptimizer:
     """
 
     def __init__(self, population: int = 48, generations: int = 10, polish_steps: int = 12) -> None:
+        super().__init__(tops=3, polish_steps=check_integer(polish_steps, "polish_steps", low=0))
         self._population = check_integer(population, "population", low=2)
         self._generations = check_integer(generations, "generations", low=1)
-        self._polish_steps = check_integer(polish_steps, "polish_steps", low=0)
 
-    def maximize(
-        self,
-        acquisition: AcquisitionFunction,
-        rows: Rows,
-        *,
-        candidates: Tensor,
-        is_new: IsNew,
-        rng: np.random.Generator,
-    ) -> Tensor:
-        """Return the best new row found; see `AcquisitionOptimizer.maximize`."""
-        X, values = ranked(candidates, evaluate(acquisition, candidates))
+    def _improved(
+        self, acquisition: AcquisitionFunction, rows: Rows, X: Tensor, *, values: Tensor, rng: np.random.Generator
+    ) -> Ranked:
         rest, idle = (X[self._population :], values[self._population :]), 0
         X, values = X[: self._population], values[: self._population]
         configs = rows.decode(X)
@@ -64,10 +56,7 @@ class EvolutionaryOptimizer:
             every = configs + born
             configs = [every[i] for i in order.tolist()]
         # configurations that may not be proposed can fill the population: the rest of the candidates stands by
-        return settle(
-            acquisition, rows, torch.cat([X, rest[0]]), values=torch.cat([values, rest[1]]), tops=3, is_new=is_new,
-            steps=self._polish_steps,
-        )  # fmt: skip
+        return torch.cat([X, rest[0]]), torch.cat([values, rest[1]])
 
     def _children(self, configs: list[Config], rows: Rows, keys: set[str], *, rng: np.random.Generator) -> list[Config]:
         """Return up to half a population of configurations that were not in it before; the best parents come first."""

@@ -8,16 +8,16 @@ import torch
 
 from ...strategy import check_integer
 from ..parts import AcquisitionFunction
-from .settling import evaluate, ranked, settle
+from .settling import Ranked, Settling
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ..rows import IsNew, Rows
+    from ..rows import Rows
 
 
-class GradientOptimizer:
+class GradientOptimizer(Settling):
     """Multi-start L-BFGS-B within the unit box, all starts in one batch.
 
     Starts are the best candidate and others drawn in proportion to the exponential of their standardized values, so that
@@ -30,29 +30,24 @@ class GradientOptimizer:
     """
 
     def __init__(self, starts: int = 8, steps: int = 50) -> None:
-        self._starts = check_integer(starts, "starts", low=1)
-        self._steps = check_integer(steps, "steps", low=1)
+        super().__init__(tops=check_integer(starts, "starts", low=1), polish_steps=check_integer(steps, "steps", low=1))
 
-    def maximize(
+    def _improved(
         self,
-        acquisition: AcquisitionFunction,
-        rows: Rows,
+        acquisition: AcquisitionFunction,  # noqa: ARG002
+        rows: Rows,  # noqa: ARG002
+        X: Tensor,
         *,
-        candidates: Tensor,
-        is_new: IsNew,
+        values: Tensor,
         rng: np.random.Generator,
-    ) -> Tensor:
-        """Return the best new row found; see `AcquisitionOptimizer.maximize`."""
-        X, values = ranked(candidates, evaluate(acquisition, candidates))
+    ) -> Ranked:
         order = self._first(values, rng)
-        return settle(
-            acquisition, rows, X[order], values=values[order], tops=self._starts, is_new=is_new, steps=self._steps
-        )
+        return X[order], values[order]
 
     def _first(self, values: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return an order of ranked values whose first ``starts`` are the drawn ones."""
+        """Return an order of ranked values whose first are the drawn ones."""
         finite = torch.isfinite(values)
-        if int(finite.sum()) <= self._starts:
+        if int(finite.sum()) <= self._tops:
             return torch.arange(len(values))
         known = values[finite]
         z = (values - known.mean()) / known.std().clamp_min(1e-9)
@@ -60,7 +55,7 @@ class GradientOptimizer:
         # the largest of weights with exponential clocks are a draw without replacement; the best comes first anyway
         clocks = torch.from_numpy(rng.exponential(size=len(values))) / weight.clamp_min(1e-300)
         clocks[0] = -1.0
-        drawn = torch.argsort(clocks, stable=True)[: self._starts]
+        drawn = torch.argsort(clocks, stable=True)[: self._tops]
         rest = torch.ones(len(values), dtype=torch.bool)
         rest[drawn] = False
         return torch.cat([drawn.sort().values, rest.nonzero().flatten()])

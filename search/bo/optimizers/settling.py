@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,11 +11,52 @@ from ..descent import descend
 from ..parts import AcquisitionFunction
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from ..rows import IsNew, Rows
 
 _CHUNK = 512
+Ranked = tuple["Tensor", "Tensor"]
+"""`n x d`-dim rows and their `n`-dim values, the best first."""
+
+
+class Settling(ABC):
+    """An optimizer that looks further from the best candidates, and settles on the best new configuration that it found.
+
+    Args:
+        tops: How many of the best rows are polished and rounded.
+        polish_steps: Iterations of L-BFGS on their numbers, at least 0.
+    """
+
+    def __init__(self, *, tops: int, polish_steps: int) -> None:
+        self._tops = tops
+        self._polish_steps = polish_steps
+
+    def maximize(
+        self,
+        acquisition: AcquisitionFunction,
+        rows: Rows,
+        *,
+        candidates: Tensor,
+        is_new: IsNew,
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """Return the best new row found; see `AcquisitionOptimizer.maximize`."""
+        X, values = ranked(candidates, evaluate(acquisition, candidates))
+        X, values = self._improved(acquisition, rows, X, values=values, rng=rng)
+        top = X[: self._tops]
+        if self._polish_steps:
+            top = torch.cat([top, polish(acquisition, rows, top, steps=self._polish_steps)])
+        settled = rows.encode(rows.decode(top))
+        found = torch.cat([evaluate(acquisition, settled), values[self._tops :]])
+        return first_new(rows, ranked(torch.cat([settled, X[self._tops :]]), found)[0], is_new)
+
+    @abstractmethod
+    def _improved(
+        self, acquisition: AcquisitionFunction, rows: Rows, X: Tensor, *, values: Tensor, rng: np.random.Generator
+    ) -> Ranked:
+        """Return ranked rows that are better than those given, which may be among them."""
 
 
 def evaluate(acquisition: AcquisitionFunction, X: Tensor) -> Tensor:
@@ -24,10 +66,17 @@ def evaluate(acquisition: AcquisitionFunction, X: Tensor) -> Tensor:
         return torch.nan_to_num(torch.cat(values), nan=-torch.inf)
 
 
-def ranked(X: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+def ranked(X: Tensor, values: Tensor) -> Ranked:
     """Return `n x d` rows and their values from the best to the worst; equal ones keep their order."""
     order = torch.argsort(values, descending=True, stable=True)
     return X[order], values[order]
+
+
+def joined(acquisition: AcquisitionFunction, found: Tensor, *, X: Tensor, values: Tensor) -> Ranked:
+    """Return ranked rows and values with those of `k x d` other rows."""
+    if not len(found):
+        return X, values
+    return ranked(torch.cat([X, found]), torch.cat([values, evaluate(acquisition, found)]))
 
 
 def first_new(rows: Rows, X: Tensor, is_new: IsNew) -> Tensor:
@@ -37,28 +86,6 @@ def first_new(rows: Rows, X: Tensor, is_new: IsNew) -> Tensor:
         if is_new(config):
             return rows.encode([config])
     return X[:0]
-
-
-def settle(
-    acquisition: AcquisitionFunction, rows: Rows, X: Tensor, *, values: Tensor, tops: int, is_new: IsNew, steps: int
-) -> Tensor:
-    """Return the best of ranked rows that stands for a new configuration, the first ones polished if that helps.
-
-    Args:
-        acquisition: What is maximized.
-        rows: The space's rows.
-        X: `n x d`-dim, the best first.
-        values: Their values, `n`-dim.
-        tops: How many of the first are polished and rounded.
-        is_new: Says whether a configuration may be proposed.
-        steps: Iterations of L-BFGS.
-    """
-    top = X[:tops]
-    if steps:
-        top = torch.cat([top, polish(acquisition, rows, top, steps=steps)])
-    settled = rows.encode(rows.decode(top))
-    best, _ = ranked(torch.cat([settled, X[tops:]]), torch.cat([evaluate(acquisition, settled), values[tops:]]))
-    return first_new(rows, best, is_new)
 
 
 def polish(acquisition: AcquisitionFunction, rows: Rows, X: Tensor, *, steps: int) -> Tensor:
@@ -72,14 +99,24 @@ def polish(acquisition: AcquisitionFunction, rows: Rows, X: Tensor, *, steps: in
     return ascend(lambda moved: acquisition(moved[:, None]).sum(), X, free=free, steps=steps)
 
 
-def ascend(value: AcquisitionFunction, X: Tensor, *, free: Tensor, steps: int) -> Tensor:
-    """Return `k x d` rows after a few steps of L-BFGS in some of their entries, within [0, 1]; as they are without a gradient.
+def ascend(
+    value: AcquisitionFunction,
+    X: Tensor,
+    *,
+    free: Tensor,
+    steps: int,
+    low: Tensor | None = None,
+    high: Tensor | None = None,
+) -> Tensor:
+    """Return `k x d` rows after a few steps of L-BFGS in some of their entries; as they are without a gradient.
 
     Args:
         value: Maps `k x d` rows to a number to maximize.
         X: Where to begin.
         free: What may move; a `k x d`-dim bool Tensor.
         steps: The most iterations.
+        low: Where entries end below, a `k x d`-dim Tensor; None is 0.
+        high: Where they end above; None is 1.
     """
 
     def negative(flat: Tensor) -> tuple[float, Tensor]:
@@ -93,7 +130,9 @@ def ascend(value: AcquisitionFunction, X: Tensor, *, free: Tensor, steps: int) -
         return float(total.detach()), gradient[free]
 
     start = X[free]
-    found, _ = descend(negative, start, low=torch.zeros_like(start), high=torch.ones_like(start), steps=steps)
+    least = torch.zeros_like(start) if low is None else low[free]
+    most = torch.ones_like(start) if high is None else high[free]
+    found, _ = descend(negative, start, low=least, high=most, steps=steps)
     moved = X.clone()
     moved[free] = found
     return moved

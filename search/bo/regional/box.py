@@ -14,9 +14,8 @@ import torch
 
 from ....errors import SpecError
 from ...strategy import check_integer
-from ..descent import descend
 from ..generators import best_rows
-from ..optimizers.settling import evaluate, first_new, ranked
+from ..optimizers.settling import Ranked, Settling, ascend, joined
 from ..parts import AcquisitionFunction, Observed
 from .region import FIRST
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from ..rows import IsNew, Rows
+    from ..rows import Rows
 
 _CHANGED = 20
 
@@ -78,7 +77,7 @@ class RegionGenerator:
         return X
 
 
-class RegionOptimizer:
+class RegionOptimizer(Settling):
     """Gradient steps within the box of a trust region, and other values of one choice at a time.
 
     The best candidates are improved by L-BFGS in their numbers, then the best of them by changes of single choices, in turn.
@@ -105,34 +104,22 @@ class RegionOptimizer:
     ) -> None:
         self._center = center
         self._length = _check_length(length)
-        self._starts = check_integer(starts, "starts", low=1)
+        super().__init__(tops=check_integer(starts, "starts", low=1), polish_steps=0)
         self._steps = check_integer(steps, "steps", low=0)
         self._rounds = check_integer(rounds, "rounds", low=1)
 
-    def maximize(
-        self,
-        acquisition: AcquisitionFunction,
-        rows: Rows,
-        *,
-        candidates: Tensor,
-        is_new: IsNew,
-        rng: np.random.Generator,
-    ) -> Tensor:
-        """Return the best new row found; see `AcquisitionOptimizer.maximize`."""
-        middle = candidates.median(dim=0).values if self._center is None else rows.encode([self._center])[0]
-        X, values = ranked(candidates, evaluate(acquisition, candidates))
+    def _improved(
+        self, acquisition: AcquisitionFunction, rows: Rows, X: Tensor, *, values: Tensor, rng: np.random.Generator
+    ) -> Ranked:
+        middle = X.median(dim=0).values if self._center is None else rows.encode([self._center])[0]
         for _ in range(self._rounds):
-            climbed = self._climb(acquisition, rows, X[: self._starts], middle)
-            X, values = _merged(acquisition, climbed, X=X, values=values)
+            climbed = self._climb(acquisition, rows, X[: self._tops], middle)
+            X, values = joined(acquisition, climbed, X=X, values=values)
             best = values[0]
-            X, values = _merged(acquisition, self._changed(rows, X[0], rng), X=X, values=values)
+            X, values = joined(acquisition, self._changed(rows, X[0], rng), X=X, values=values)
             if values[0] <= best:
                 break
-        tops = rows.encode(rows.decode(X[: self._starts]))
-        X, _ = ranked(
-            torch.cat([tops, X[self._starts :]]), torch.cat([evaluate(acquisition, tops), values[self._starts :]])
-        )
-        return first_new(rows, X, is_new)
+        return X, values
 
     def _changed(self, rows: Rows, row: Tensor, rng: np.random.Generator) -> Tensor:
         """Return `k x d` rows that differ from a row in one choice, about ``_CHANGED`` of them."""
@@ -153,28 +140,11 @@ class RegionOptimizer:
             return X[:0]
         if not acquisition(X[:, None].clone().requires_grad_()).requires_grad:
             return X[:0]
-
-        def negative(flat: Tensor) -> tuple[float, Tensor]:
-            moved = X.clone()
-            moved[free] = flat
-            moved.requires_grad_()
-            total = -acquisition(moved[:, None]).sum()
-            (gradient,) = torch.autograd.grad(total, moved)
-            return float(total.detach()), gradient[free]
-
         low = torch.minimum(X, (middle - 0.5 * self._length).clamp(0.0, 1.0).expand_as(X))
         high = torch.maximum(X, (middle + 0.5 * self._length).clamp(0.0, 1.0).expand_as(X))
-        found, _ = descend(negative, X[free], low=low[free], high=high[free], steps=self._steps)
-        moved = X.clone()
-        moved[free] = found
-        return moved
-
-
-def _merged(acquisition: AcquisitionFunction, found: Tensor, *, X: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ranked rows and values with those of ``found``."""
-    if not len(found):
-        return X, values
-    return ranked(torch.cat([X, found]), torch.cat([values, evaluate(acquisition, found)]))
+        return ascend(
+            lambda moved: acquisition(moved[:, None]).sum(), X, free=free, steps=self._steps, low=low, high=high
+        )
 
 
 def _check_length(length: float) -> float:

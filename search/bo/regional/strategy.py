@@ -14,6 +14,9 @@ from ..composition import Choice
 from ..strategy import BayesianStrategy
 from .region import Region, patience, replay
 
+LOCAL: Choice = {"auto": {"patience": None}}
+"""The acquisition in a region: nothing looks away from it, since a new region begins when one is used up."""
+
 
 class RegionStrategy(BayesianStrategy):
     """Search a trust region around the best observation that grows, shrinks and starts again elsewhere.
@@ -41,7 +44,7 @@ class RegionStrategy(BayesianStrategy):
         *,
         initial: int | None = None,
         surrogate: Choice = "gp",
-        acquisition: Choice = "auto",
+        acquisition: Choice = LOCAL,
         suggester: Choice = "believer",
         max_observations: int = 256,
         budget: int | None = None,

@@ -73,7 +73,7 @@ class Believer(_Believing):
         # with the mean believed, means stay and variances fall; a surrogate without gradients only comes near to that
         declines = getattr(search.acquisition, "declines", None)
         exact = not self._worst and getattr(search.surrogate, "differentiable", True)
-        return bool(exact and declines is not None and declines(search.observed.goals))
+        return bool(exact and declines is not None and declines(search.observed))
 
     def _value(self, surrogate: Surrogate, X: Tensor, search: Search) -> Tensor:
         if self._worst:

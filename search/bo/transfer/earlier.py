@@ -124,14 +124,15 @@ def winners(tasks: Sequence[Known], space: SearchSpace, objectives: Sequence[Obj
 
 
 def _distance(config: Config, others: Sequence[Config]) -> float:
-    """Return the least share of parameters (edges, in a cell) in which ``config`` differs from one of the others."""
+    """Return the least share of parameters (of edges in a cell, of places in an order) in which ``config`` is unlike another."""
     return min(_differing(_flat(config), _flat(other)) for other in others)
 
 
 def _flat(config: Config) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for path, value in config.items():
-        out |= {f"{path}/{key}": item for key, item in value.items()} if isinstance(value, dict) else {path: value}
+        parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        out |= {f"{path}/{key}": part for key, part in parts} or {path: value}
     return out
 
 

@@ -18,6 +18,7 @@ SPACE = SearchSpace.from_yaml(
     kind: {type: choice, range: [sgd, [1, 2], null], submodule: {sgd: {nesterov: {type: bool}}}}
     seed: {type: constant, value: 3}
     arch: {type: cell, nodes: 3, operations: [none, skip, conv], zero: none, identity: skip}
+    steps: {type: permutation, items: [crop, flip, 3]}
     forbid: [{depth: 3, momentum: 0.0}]
     """
 )
@@ -28,12 +29,13 @@ def test_the_names_are_the_paths_and_the_edges() -> None:
     assert list(distributions)[:1] == ["depth"]
     assert set(distributions) == {
         "depth", "depth[0].width", "depth[1].width", "depth[2].width", "rate", "momentum", "units", "kind",
-        "kind.sgd.nesterov", "arch[0-1]", "arch[0-2]", "arch[1-2]",
+        "kind.sgd.nesterov", "arch[0-1]", "arch[0-2]", "arch[1-2]", "steps[crop]", "steps[flip]", "steps[3]",
     }  # fmt: skip
     assert distributions["depth"] == IntDistribution(1, 3)
     assert distributions["depth[0].width"] == CategoricalDistribution([16, 32, 64])
     assert distributions["rate"] == FloatDistribution(1e-4, 1.0, log=True)
     assert distributions["units"] == IntDistribution(8, 64, step=8)
+    assert distributions["steps[3]"] == IntDistribution(0, 2)
     assert distributions["kind"] == CategoricalDistribution(["sgd", "[1, 2]", None])
 
 
@@ -43,6 +45,13 @@ def test_configurations_and_parameters_are_each_other(rng: np.random.Generator) 
         params = view.params(config)
         assert "seed" not in params
         assert view.config(params, complete=False) == config
+
+
+def test_places_that_are_equal_put_items_as_they_are_declared() -> None:
+    space = SearchSpace.from_yaml("steps: {type: permutation, items: [crop, flip, 3]}")
+    found = view_of(space).config({"steps[crop]": 1, "steps[flip]": 1, "steps[3]": 0}, complete=False)
+    assert found == {"steps": [3, "crop", "flip"]}
+    assert view_of(space).config({"steps[crop]": 1}, complete=False) is None
 
 
 def test_an_objective_asks_for_a_configuration() -> None:
@@ -56,7 +65,7 @@ def test_an_objective_asks_for_a_configuration() -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(objective, n_trials=30)
     assert all(SPACE.is_valid(config) or (config["depth"], config["momentum"]) == (3, 0.0) for config in seen)
-    assert {len(config) for config in seen} == {8, 9, 10, 11}
+    assert {len(config) for config in seen} == {9, 10, 11, 12}
     view = view_of(SPACE)
     valid = [(t, c) for t, c in zip(study.trials, seen, strict=True) if SPACE.is_valid(c)]
     assert all(view.config(trial.params, complete=False) == config for trial, config in valid)

@@ -82,7 +82,7 @@ def test_a_search_that_learns_from_earlier_jobs_is_given_what_they_evaluated(
 ) -> None:  # fmt: skip
     request = checked(strategy={"of-trans": {"method": "rgpe"}}, estimator=str(probe))
     assert format_job(request, settings, store, resources=MACHINE).phase("search").strategy == {
-        "of-trans": {"method": "rgpe"}
+        "of-trans": {"method": "rgpe", "budget": 50}
     }
     make_job(make_plan())
     for strength in (0.5, 1.0, 50.0):

@@ -7,8 +7,8 @@ from conformance.surrogate_suite import NUMERIC
 
 from omniforge.errors import SpecError
 from omniforge.search import Objective, Reward, SearchSpace, strategy
-from omniforge.search.bo.acquisitions import LogEI
-from omniforge.search.bo.failures import SuccessModel, avoiding, can_avoid
+from omniforge.search.bo.acquisitions import LogEI, LogPI
+from omniforge.search.bo.failures import Avoiding, SuccessModel, can_avoid
 from omniforge.search.bo.gp import GaussianProcess
 from omniforge.search.bo.parts import Observed
 from omniforge.search.bo.rows import Rows
@@ -40,18 +40,27 @@ def test_the_probability_weighs_an_acquisition() -> None:
     gp = GaussianProcess(rows)
     gp.fit(X[:20], X[:20, 1:2] - 0.5)
     observed = Observed(X[:20], X[:20, 1:2] - 0.5, Goals((0,), {}))
-    weighed = avoiding(LogEI(), rows, X, succeeded=X[:, 0] < 0.5)
     model = SuccessModel(rows)
     model.fit(X, X[:, 0] < 0.5)
+    weighed = Avoiding(LogEI(), model)
     plain = LogEI().build(gp, observed, pending=X[:0], seed=0)
     found = weighed.build(gp, observed, pending=X[:0], seed=0)(X[30:, None])
-    torch.testing.assert_close(found, plain(X[30:, None]) + model.log_probability(X[30:]))
+    torch.testing.assert_close(found, plain(X[30:, None]) + 2.0 * model.log_probability(X[30:]))
     assert can_avoid(weighed)
+    assert weighed.declines(observed)
+    assert not Avoiding(LogPI(), model).declines(observed)
+
+
+def test_a_fit_starts_from_an_earlier_one() -> None:
+    first, later = SuccessModel(Rows(NUMERIC)), SuccessModel(Rows(NUMERIC))
+    first.fit(X, X[:, 0] < 0.5)
+    later.fit(X[:20], X[:20, 0] < 0.5, start=first.hyperparameters, refit=False)
+    assert later.hyperparameters == first.hyperparameters
 
 
 def test_a_search_leaves_a_region_that_fails() -> None:
     space = SearchSpace.from_yaml("x: {type: float, range: [0.0, 1.0]}\ny: {type: float, range: [0.0, 1.0]}")
-    made = strategy({"bo": {"initial": 8, "failures": "model"}})
+    made = strategy({"auto": {"initial": 8}})
     made.bind_space(space, [ACCURACY], seed=0)
     states = []
     for _ in range(20):

@@ -61,6 +61,18 @@ def test_the_initial_design_tries_every_branch() -> None:
     assert {candidate.config["kind"] for candidate in found} == {"tree", "line", "net"}
 
 
+@pytest.mark.parametrize(("budget", "designed"), [(None, 8), (60, 8), (12, 4), (3, 2)])
+def test_a_small_budget_has_a_small_design(
+    budget: int | None, designed: int, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = bound({"bo": {"surrogate": broken, "budget": budget}})
+    for position in range(designed + 1):
+        assert ("singular" in caplog.text) == (position > designed)
+        (candidate,) = made.generate_tasks(1)
+        made.handle_rewards([Reward(candidate, {"accuracy": float(position)})])
+    assert "singular" in caplog.text
+
+
 def test_a_fit_that_fails_is_logged_and_the_best_is_mutated(broken: str, caplog: pytest.LogCaptureFixture) -> None:
     space = SearchSpace.from_dict({f"x{i}": {"type": "choice", "range": ["a", "b", "c"]} for i in range(8)})
     made = bound({"bo": {"initial": 2, "surrogate": broken}}, space)

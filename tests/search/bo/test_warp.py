@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from omniforge.search import Objective
-from omniforge.search.bo.warp import Compression, warp
+from omniforge.search.bo.warp import Compression, Margin, warp
 
 
 def test_targets_are_standardized_and_keep_their_order() -> None:
@@ -42,6 +42,22 @@ def test_a_bound_is_in_the_units_of_the_targets() -> None:
     Y = -np.array([[1.0], [2.0], [4.0], [8.0]])
     out, goals = warp(Y, [Objective("latency_ms", "min", bound=3.0)])
     assert out[2, 0] < goals.bounds[0] < out[1, 0]
+
+
+def test_what_only_bounds_is_learned_around_its_bound() -> None:
+    y = np.array([-1e6, 3.0, 4.9, 5.1, 7.0, 1e6, np.nan])
+    out = Margin.fit(y, bound=5.0)(y)
+    assert (np.diff(out[:6]) > 0).all()
+    assert out[6] == out[0]
+    np.testing.assert_allclose([out.mean(), out.std()], [0.0, 1.0], atol=1e-12)
+    assert out[3] - out[2] > 1e-3 * (out[5] - out[0])
+    assert out[5] - out[3] == pytest.approx(out[2] - out[0])
+    objectives = [Objective("score", "max"), Objective("latency_ms", "min", bound=5.0, weight=0.0)]
+    Y = np.column_stack([y[:6], -np.array([1.0, 2.0, 4.9, 5.1, 80.0, 1e5])])
+    for scale in ("compressed", "ranks"):
+        targets, goals = warp(Y, objectives, scale=scale)
+        assert targets[3, 1] < goals.bounds[1] < targets[2, 1]
+    assert np.isfinite(Margin.fit(np.array([5.0, 5.0]), bound=5.0)(np.array([5.0, 4.0]))).all()
 
 
 def test_ranks_are_normal_scores_whatever_the_distances() -> None:

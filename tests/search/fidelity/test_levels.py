@@ -35,9 +35,8 @@ def test_shares_of_the_data_need_not_be_whole() -> None:
 def test_values_are_placed_on_the_ladder() -> None:
     found = levels("epochs", low=1, high=81, ratio=3)
     assert [found.position(value) for value in (0.5, 1, 2, 3, 80, 81, 99)] == [-1, 0, 0, 1, 3, 4, 4]
-    assert [found.unit(value) for value in (0.1, 1, 9, 81)] == pytest.approx([0.0, 0.0, 0.5, 1.0])
     assert (found.top, found.full) == (4, 81)
-    assert levels("epochs", low=3, high=3, ratio=3).unit(3) == 1.0
+    assert levels("epochs", low=3, high=3, ratio=3).top == 0
 
 
 def test_what_says_nothing_of_the_fidelity_is_in_full() -> None:

@@ -32,7 +32,7 @@ def test_the_last_point_of_each_curve_is_kept_first(make_curves: Make) -> None:
     assert len(select(shown, curves, limit=99)) == 10
     kept = select(shown, curves, limit=7)
     assert len(kept) == 7
-    assert {point.curve for point in kept if point.u == pytest.approx(0.5)} == set(range(5))
+    assert {point.curve for point in kept if point.level == 1} == set(range(5))
     assert [point.observation for point in kept] == sorted(point.observation for point in kept)
 
 

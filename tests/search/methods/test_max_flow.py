@@ -73,3 +73,14 @@ def test_flows_of_parameters_outside_of_cells_add_up() -> None:
     flows, limits = network.flow(np.ones(network.shape), network.links(configs))
     assert flows.tolist() == [len(config) - 1 for config in configs]  # the constant is no link
     assert limits.sum(axis=1).tolist() == flows.tolist()
+
+
+def test_an_order_flows_through_a_link_per_item() -> None:
+    space = SearchSpace.from_dict({"o": {"type": "permutation", "items": ["a", "b", "c"]}})
+    network = Network(space)
+    links = network.links([{"o": ["a", "b", "c"]}, {"o": ["c", "a", "b"]}])
+    assert links.tolist() == [[0, 1, 2], [1, 2, 0]]
+    capacity = np.arange(9.0).reshape(3, 3)
+    flows, limits = network.flow(capacity, links)
+    assert flows.tolist() == [0 + 4 + 8, 1 + 5 + 6]
+    assert limits.tolist() == [[1.0] * 3] * 2

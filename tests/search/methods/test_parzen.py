@@ -4,10 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-from conformance.strategy_suite import CELLS, CONDITIONAL, FINITE
+from conformance.strategy_suite import CELLS, CONDITIONAL, FINITE, ORDERS
 
 from omniforge.search import SearchSpace
 from omniforge.search.methods.parzen import Columns, Parzen
+from omniforge.search.space.permutation import discordant
 from omniforge.search.space.values import Config
 
 MIXED = SearchSpace.from_yaml(
@@ -25,7 +26,7 @@ def mixture(space: SearchSpace, configs: list[Config]) -> tuple[Columns, Parzen]
     return columns, Parzen(columns, columns.encode(configs), weights=np.ones(len(configs)))
 
 
-@pytest.mark.parametrize("space", [CONDITIONAL, FINITE, CELLS, MIXED])
+@pytest.mark.parametrize("space", [CONDITIONAL, FINITE, CELLS, MIXED, ORDERS])
 def test_coordinates_come_back_as_they_went(space: SearchSpace) -> None:
     columns = Columns(space)
     for config in space.sample_many(30, np.random.default_rng(0)):
@@ -37,7 +38,7 @@ def test_coordinates_come_back_as_they_went(space: SearchSpace) -> None:
                 assert columns.value(parameter, [row[j] for j in columns.place[path]]) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("space", [CONDITIONAL, FINITE, CELLS, MIXED])
+@pytest.mark.parametrize("space", [CONDITIONAL, FINITE, CELLS, MIXED, ORDERS])
 def test_draws_are_valid(space: SearchSpace) -> None:
     rng = np.random.default_rng(1)
     _, density = mixture(space, space.sample_many(5, rng))
@@ -59,6 +60,19 @@ def test_probabilities_of_cells_add_up_to_one_and_are_those_of_the_draws() -> No
     assert probability.sum() == pytest.approx(1.0, abs=1e-9)
     drawn = density.draw(3000, np.random.default_rng(2))
     assert drawn.count(every[-1]) / 3000 == pytest.approx(probability[-1], abs=0.03)
+
+
+def test_orders_are_drawn_near_those_that_were_seen() -> None:
+    space = SearchSpace.from_dict({"o": {"type": "permutation", "items": list(range(6))}})
+    seen = [5, 3, 4, 0, 1, 2]
+    columns, density = mixture(space, [{"o": seen}] * 20)
+    drawn = [config["o"] for config in density.draw(200, np.random.default_rng(3))]
+    domain = space.parameters["o"].domain
+    away = [discordant(domain.encode(order), domain.encode(seen)) for order in drawn]
+    assert np.mean(away) < 5.0  # 7.5 by chance
+    assert len({tuple(order) for order in drawn}) > 20
+    near, far = density.log_density(columns.encode([{"o": seen}, {"o": seen[::-1]}]))
+    assert near > far + 1.0
 
 
 def test_a_density_integrates_to_one() -> None:

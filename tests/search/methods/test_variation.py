@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conformance.strategy_suite import CELLS, CONDITIONAL, FINITE
+from conformance.strategy_suite import CELLS, CONDITIONAL, FINITE, ORDERS
 
 from omniforge.search import SearchSpace
 from omniforge.search.methods.variation import crossover, mutated
@@ -11,7 +11,7 @@ FLAT = SearchSpace.from_dict({f"x{i}": {"type": "choice", "range": ["a", "b", "c
 NUMBERS = SearchSpace.from_dict({"x": {"type": "float", "range": [1e-4, 1.0], "log": True}})
 
 
-@pytest.mark.parametrize("space", [CONDITIONAL, FINITE, CELLS, FLAT])
+@pytest.mark.parametrize("space", [CONDITIONAL, FINITE, CELLS, FLAT, ORDERS])
 def test_children_are_valid(space: SearchSpace) -> None:
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -43,6 +43,24 @@ def test_an_edge_of_a_cell_comes_from_either_parent() -> None:
     one, other = ({"cell": dict.fromkeys(("0-1", "0-2", "1-2"), op)} for op in ("skip", "conv"))
     found = {tuple(crossover(CELLS, one, other, rng=rng)["cell"].values()) for _ in range(100)}
     assert len(found) == 8
+
+
+def test_an_order_keeps_a_stretch_of_one_parent_and_the_order_of_the_other() -> None:
+    rng = np.random.default_rng(6)
+    space = SearchSpace.from_dict({"o": {"type": "permutation", "items": list(range(8))}})
+    one, other = list(range(8)), [3, 0, 7, 5, 1, 6, 2, 4]
+    found = [crossover(space, {"o": one}, {"o": other}, rng=rng)["o"] for _ in range(200)]
+    for child in found:
+        assert any(
+            child[i:j] == base[i:j]
+            and [item for item in child if item not in base[i:j]] == [item for item in mate if item not in base[i:j]]
+            for base, mate in ((one, other), (other, one))
+            for i in range(8)
+            for j in range(i + 1, 9)
+        )
+    assert len({tuple(child) for child in found}) > 30
+    moved = [mutated(space, {"o": one}, rng=rng)["o"] != one for _ in range(200)]
+    assert 80 < sum(moved) < 180
 
 
 def test_numbers_stay_near_their_parents_on_their_own_scale() -> None:

@@ -120,7 +120,7 @@ def test_the_documented_example_is_a_space():
     text = space_package.__doc__.split("::\n", 1)[1].split("Every kind", 1)[0]
     space = SearchSpace.from_yaml(textwrap.dedent(text.strip("\n")))
     assert {parameter.kind for parameter in space.parameters.values()} == {
-        *("int", "float", "choice", "ordinal", "bool", "constant", "cell")
+        *("int", "float", "choice", "ordinal", "bool", "constant", "cell", "permutation")
     }
     space.validate(space.sample(np.random.default_rng(0)))
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conformance.bo_problems import GOALS, observed, surrogate
@@ -55,6 +57,7 @@ def test_probability_of_improvement_is_a_normal_tail() -> None:
 
 
 def test_it_only_falls_without_bounds_on_other_targets() -> None:
-    assert LogEI().declines(GOALS["one"])
-    assert LogEI().declines(Goals((0,), {0: 1.0}))
-    assert not LogEI().declines(GOALS["limited"])
+    seen = observed("numeric", "one")
+    assert LogEI().declines(seen)
+    assert LogEI().declines(replace(seen, goals=Goals((0,), {0: 1.0})))
+    assert not LogEI().declines(replace(seen, goals=GOALS["limited"]))
