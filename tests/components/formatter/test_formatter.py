@@ -104,7 +104,7 @@ def test_a_search_that_learns_from_earlier_jobs_is_given_what_they_evaluated(
     assert made.generate_tasks(1)[0].config == {"act": "fit", "strength": 50.0}
     own = checked(strategy={"of-trans": {"tasks": []}}, estimator=str(probe))  # what a person gives is taken as it is
     search = format_job(own, settings, store, resources=MACHINE).phase("search").strategy
-    assert search["seeded"]["then"] == {"of-trans": {"tasks": []}}  # type: ignore[call-overload, index]
+    assert search["seeded"]["then"] == {"of-trans": {"tasks": [], "budget": 50}}  # type: ignore[call-overload, index]
 
 
 def test_a_given_space_is_not_narrowed(checked: Check, settings: Settings, store: Store, tmp_path: Path) -> None:
