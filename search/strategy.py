@@ -111,7 +111,7 @@ STRATEGIES: Registry[Callable[..., SearchStrategy]] = Registry(
         "evolution": ".methods.evolution:EvolutionStrategy",
         "freeze-thaw": ".fidelity.presets:freeze_thaw",
         "hyperband": ".fidelity.presets:hyperband",
-        "mfes": ".fidelity.presets:bohb",
+        "mfes": ".fidelity.presets:mfes",
         "mf-nas": ".methods.mf_nas:MaxFlowStrategy",
         "nsga2": ".methods.nsga2:NSGA2Strategy",
         "of": ".bo.strategy:of",

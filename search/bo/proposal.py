@@ -93,7 +93,7 @@ class Proposer:
             RuntimeError: The surrogate cannot be fitted or sampled.
         """
         try:
-            with _one_thread():
+            with one_thread():
                 return self._propose(count, data, fitted=fitted, is_new=is_new, rng=rng)
         except (BotorchError, NotPSDError) as e:
             raise RuntimeError(str(e)) from e
@@ -167,7 +167,7 @@ class Proposer:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep torch to one thread: the matrices are small, and threads that spin take the cores from the workers."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..space import SearchSpace
     from .curves import Curve, Curves
     from .staged import Situation
+
+Believe = Callable[["Tensor"], tuple["Tensor", "Tensor"]]
 
 _MOST = 400
 _DRAWS = 512
@@ -125,16 +127,30 @@ class CurveModel:
             RuntimeError: The model cannot be fitted.
         """
         known = self.know(situation) if known is None else known
-        pool = situation.curves.history.space.sample_many(_DRAWS, situation.rng)
-        X = known.rows.encode(pool)
-        with torch.no_grad():
-            mean, deviation = known.process.at(X, torch.full((len(X),), situation.curves.levels.top))
-            values = log_gain(mean, deviation, torch.quantile(known.believed, _BAR))
-        for i in torch.argsort(values, descending=True, stable=True).tolist():
-            config: Config = pool[i]
-            if situation.is_new(config):
-                return config
-        return None
+        top = situation.curves.levels.top
+        bar = torch.quantile(known.believed, _BAR)
+        return most_promising(
+            situation, known.rows, lambda X: known.process.at(X, torch.full((len(X),), top)), best=bar
+        )
+
+
+def most_promising(situation: Situation, rows: Rows, believe: Believe, *, best: Tensor | float) -> Config | None:
+    """Return the new configuration of the highest expected improvement among draws from the space's priors; None if none is new.
+
+    Args:
+        situation: What is known.
+        rows: The space's rows.
+        believe: Maps `n x d` rows to mean and standard deviation, `n`-dim Tensors.
+        best: What is to be exceeded.
+    """
+    pool = situation.curves.history.space.sample_many(_DRAWS, situation.rng)
+    with torch.no_grad():
+        values = log_gain(*believe(rows.encode(pool)), best)
+    for i in torch.argsort(values, descending=True, stable=True).tolist():
+        config: Config = pool[i]
+        if situation.is_new(config):
+            return config
+    return None
 
 
 @dataclass(frozen=True)

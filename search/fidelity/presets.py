@@ -66,16 +66,43 @@ def hyperband(
 def bohb(
     *, fidelity: str = "epochs", low: float = 1, high: float = 81, eta: float = 3, brackets: int | None = None
 ) -> StagedStrategy:
-    """Return `hyperband` with model-based proposals, in the place of BOHB (Falkner et al., ICML 2018) and MFES-HB (AAAI 2021).
+    """Return `hyperband` with model-based proposals, in the place of BOHB (Falkner et al., ICML 2018).
 
-    The model is one process over configurations and a chain of levels (`kernel`) in place of BOHB's densities at one fidelity and
-    of MFES-HB's ensemble of one model per fidelity: how much each level says of the full one is a covariance here, a weight there.
+    The model is one process over configurations and a chain of levels (`kernel`) in place of BOHB's densities at one fidelity: how
+    much each level says of the full one is a covariance. In `mfes` it is a weight.
     Options are those of `hyperband`.
 
     Raises:
         SpecError: An option is out of range.
     """
     return hyperband(fidelity=fidelity, low=low, high=high, eta=eta, brackets=brackets, proposals="model")
+
+
+def mfes(
+    *,
+    fidelity: str = "epochs",
+    low: float = 1,
+    high: float = 81,
+    eta: float = 3,
+    brackets: int | None = None,
+    surrogate: Choice = "gp",
+) -> StagedStrategy:
+    """Return `hyperband` with the proposals of MFES-HB (Li et al., AAAI 2021): a model per level, weighted; see `LevelEnsemble`.
+
+    Args:
+        fidelity: What the fidelity is called in `Candidate.fidelity`.
+        low: The least fidelity, at which the first bracket begins, above 0.
+        high: The full fidelity, at which the last bracket begins, at least ``low``.
+        eta: One in how many is continued, above 1; levels are at least that much apart.
+        brackets: How many, from the one that begins at ``low``, at least 1; by default one for every level.
+        surrogate: What models a level, by name or mapping; see `composition`.
+
+    Raises:
+        UnknownNameError: No surrogate has that name.
+        SpecError: An option is out of range.
+    """
+    proposals = {"ensemble": {"surrogate": surrogate}}
+    return hyperband(fidelity=fidelity, low=low, high=high, eta=eta, brackets=brackets, proposals=proposals)
 
 
 def freeze_thaw(

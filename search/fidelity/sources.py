@@ -1,25 +1,49 @@
-"""Where multi-fidelity searches take new configurations from: the priors, a model of all curves, or any other strategy."""
+"""Where multi-fidelity searches take new configurations from: the priors, a model of all levels, or any other strategy."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import SpecError
+from ...registry import Registry
+from ..bo.composition import check_choices
 from ..candidate import Candidate, Reward
 from ..space import Config
-from ..strategy import STRATEGIES, one_choice, strategy
+from ..strategy import STRATEGIES, build, one_choice, strategy
 
 if TYPE_CHECKING:
     from ..objective import Objective
     from .curves import Curve, Curves
-    from .model import CurveModel
     from .staged import Situation
 
 log = logging.getLogger(__name__)
 
 Choice = str | Mapping[str, Any]
+
+
+class Model(Protocol):
+    """Knows the results at all levels, and new configurations that promise something."""
+
+    def most_improving(self, situation: Situation) -> Config | None:
+        """Return the most promising new configuration that was found; None for any.
+
+        Raises:
+            RuntimeError: It cannot be fitted.
+        """
+
+    def dump(self) -> dict[str, Any]:
+        """Return what the next fit starts from, as JSON."""
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back what `dump` returned; `{}` forgets."""
+
+
+MODELS: Registry[Callable[..., Model]] = Registry(
+    "model of levels", {"model": ".model:CurveModel", "ensemble": ".ensemble:LevelEnsemble"}, package=__package__
+)
+"""What can model the results of all levels at once."""
 
 _FEWEST = 8
 _RANDOM_SHARE = 1.0 / 3.0
@@ -81,28 +105,38 @@ class Priors(_Stateless):
 
 
 class Modelled(_Stateless):
-    """The most promising of many draws from the priors at the full fidelity, by a model of all curves at all fidelities.
+    """The most promising of many draws from the priors, by a model of all results at all fidelities.
 
     The model is fitted to at least eight configurations; every third configuration on average is drawn from the priors, as in BOHB
-    (Falkner et al., ICML 2018, section 4.1), so that a wrong model costs a constant factor at most.
+    (Falkner et al., ICML 2018, section 4.1) and, by its authors' share of 0.3, MFES-HB, so that a wrong model costs a constant
+    factor at most.
+
+    Args:
+        kind: ``"model"``, one process over curves (`CurveModel`), or ``"ensemble"``, a model per level (`LevelEnsemble`).
+        options: Of the model.
     """
 
-    name = "model"
-
-    def __init__(self) -> None:
-        self._model: CurveModel | None = None
+    def __init__(self, kind: str, options: Mapping[str, Any]) -> None:
+        self._kind = kind
+        self._options = dict(options)
+        self._model: Model | None = None
         self._state: Mapping[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """Of the model with its options."""
+        return self._kind if not self._options else str({self._kind: self._options})
 
     def next(self, situation: Situation) -> Config | None:
         """Return the best new configuration that was found; see `Source.next`."""
         if situation.rng.random() < _RANDOM_SHARE or len(situation.curves) < _FEWEST:
             return None
-        from .model import CurveModel, usable
+        from .model import usable
 
         if not usable(situation):
             return None
         if self._model is None:
-            self._model = CurveModel()
+            self._model = build(MODELS.get(self._kind), self._options, what=f"proposals {self._kind!r}")
             self._model.load(self._state)
         try:
             return self._model.most_improving(situation)
@@ -120,7 +154,7 @@ class Modelled(_Stateless):
 
     def warm_up(self) -> None:
         """Import torch and what of BoTorch the model needs."""
-        from . import model  # noqa: F401
+        MODELS.get(self._kind)
 
 
 class Guided(_Stateless):
@@ -171,24 +205,35 @@ class Guided(_Stateless):
         return []
 
 
+def _model() -> Modelled:
+    return Modelled("model", {})
+
+
+def _ensemble(surrogate: Choice = "gp") -> Modelled:
+    check_choices({"surrogate": surrogate})
+    return Modelled("ensemble", {"surrogate": surrogate})
+
+
+_SOURCES: Mapping[str, Callable[..., Source]] = {"random": Priors, "model": _model, "ensemble": _ensemble}
+
+
 def source(choice: Choice) -> Source:
     """Return a source of new configurations.
 
     Args:
-        choice: ``"random"``, ``"model"``, or a strategy by name or mapping.
+        choice: ``"random"``, ``"model"``, ``"ensemble"`` (with its option ``surrogate``), or a strategy; by name or mapping.
 
     Raises:
         UnknownNameError: Nothing has that name.
         SpecError: It is a strategy that chooses fidelities itself, or takes other options.
     """
-    if choice == "random":
-        return Priors()
-    if choice == "model":
-        return Modelled()
-    name, _ = one_choice(choice, "proposals")
+    name, options = one_choice(choice, "proposals")
+    if name in _SOURCES:
+        made: Source = build(_SOURCES[name], options, what=f"proposals {name!r}")
+        return made
     if STRATEGIES.get(name).__module__.startswith(__package__):
         raise SpecError(
             f"proposals is {name!r}, which chooses fidelities itself.",
-            hint="Give 'random', 'model' or a strategy such as 'evolution'.",
+            hint="Give 'random', 'model', 'ensemble' or a strategy such as 'evolution'.",
         )
     return Guided(choice)

@@ -5,7 +5,7 @@ The rank-weighted Gaussian process ensemble of Feurer, Letham and Bakshy (AutoML
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -73,19 +73,8 @@ class RankWeightedEnsemble(PosteriorModel):
             equal = torch.full((len(earlier), Y.shape[1]), 1.0 / len(earlier), dtype=torch.float64)
             self.weights = torch.cat([equal, torch.zeros(1, Y.shape[1], dtype=torch.float64)])
         elif earlier:
-            held_out = self._held_out(X, Y, start=own.hyperparameters)
-            self.weights = rank_weights([_sampled(model, X) for model in earlier], held_out, Y=Y)
-
-    def _held_out(self, X: Tensor, Y: Tensor, *, start: Sequence[Sequence[float]]) -> Tensor:
-        """Return samples of every observation given those of the other folds; a `S x n x m`-dim Tensor."""
-        n, folds = len(X), min(_FOLDS, len(X))
-        out = torch.zeros(_SAMPLES, n, Y.shape[1], dtype=torch.float64)
-        for fold in range(folds):
-            out_of = torch.arange(n) % folds == fold
-            model = self._make()
-            model.fit(X[~out_of], Y[~out_of], start=start, refit=False)
-            out[:, out_of] = _sampled(model, X[out_of])
-        return out
+            unseen = held_out(self._make, X, Y, start=own.hyperparameters, folds=_FOLDS, predict=_sampled)
+            self.weights = rank_weights([_sampled(model, X) for model in earlier], unseen, Y=Y)
 
     @property
     def hyperparameters(self) -> list[list[float]]:
@@ -150,6 +139,45 @@ def _sampled(model: Surrogate, X: Tensor) -> Tensor:
         return samples
 
 
+def held_out(
+    make: Callable[[], Surrogate],
+    X: Tensor,
+    Y: Tensor,
+    *,
+    start: Sequence[Sequence[float]],
+    folds: int,
+    predict: Callable[[Surrogate, Tensor], Tensor],
+) -> Tensor:
+    """Return what is predicted of each observation by a model that learned from the other folds only.
+
+    Args:
+        make: Makes the surrogate.
+        X: A `n x d`-dim Tensor, `n` at least 2.
+        Y: A `n x m`-dim Tensor.
+        start: The hyperparameters, which are taken as they are.
+        folds: How many, at least 2; no more than `n` are made.
+        predict: Maps a model and `q x d` rows to a `S x q x m`-dim Tensor.
+
+    Returns:
+        A `S x n x m`-dim Tensor.
+
+    Raises:
+        RuntimeError: A model cannot be fitted.
+    """
+    n = len(X)
+    fold_of = torch.arange(n) % min(folds, n)
+    found = []
+    for fold in range(min(folds, n)):
+        left_out = fold_of == fold
+        model = make()
+        model.fit(X[~left_out], Y[~left_out], start=start, refit=False)
+        found.append(predict(model, X[left_out]))
+    out = torch.empty(len(found[0]), n, Y.shape[1], dtype=torch.float64)
+    for fold, predicted in enumerate(found):
+        out[:, fold_of == fold] = predicted
+    return out
+
+
 def rank_weights(earlier: Sequence[Tensor], own: Tensor, *, Y: Tensor) -> Tensor:
     """Return the weight of each model on each target (Feurer et al. 2018, section 4.1).
 
@@ -161,7 +189,7 @@ def rank_weights(earlier: Sequence[Tensor], own: Tensor, *, Y: Tensor) -> Tensor
     Returns:
         A `T + 1 x m`-dim Tensor, the last row for this task's own model; each column sums to 1.
     """
-    losses = torch.stack([_misordered(samples, Y) for samples in (*earlier, own)])
+    losses = torch.stack([misordered(samples, Y) for samples in (*earlier, own)])
     limit = torch.quantile(losses[-1], _WORSE, dim=0)
     useless = losses.median(dim=1).values > limit
     losses = losses.masked_fill(useless[:, None, :], torch.inf)
@@ -170,7 +198,7 @@ def rank_weights(earlier: Sequence[Tensor], own: Tensor, *, Y: Tensor) -> Tensor
     return share.mean(dim=1)
 
 
-def _misordered(samples: Tensor, Y: Tensor) -> Tensor:
+def misordered(samples: Tensor, Y: Tensor) -> Tensor:
     """Return how many pairs each sample orders otherwise than the targets; a `S x m`-dim Tensor of counts."""
     below = Y[:, None] < Y[None]
     sampled = samples[:, :, None] < samples[:, None]

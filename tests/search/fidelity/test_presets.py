@@ -36,6 +36,12 @@ class TestBohb(FidelitySuite):
         return lambda: strategy({"bohb": EPOCHS})
 
 
+class TestMfes(FidelitySuite):
+    @pytest.fixture
+    def make(self) -> Callable[[], SearchStrategy]:
+        return lambda: strategy({"mfes": EPOCHS})
+
+
 class TestFreezeThaw(FidelitySuite):
     @pytest.fixture
     def make(self) -> Callable[[], SearchStrategy]:

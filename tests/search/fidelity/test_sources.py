@@ -41,8 +41,8 @@ def test_a_strategy_learns_from_the_highest_level_with_enough_results(make_curve
 
 def test_the_model_waits_for_data_and_leaves_a_share_to_the_priors(make_curves: Make) -> None:
     few = make_curves({x / 10: {1: x / 10} for x in range(5)})
-    assert all(Modelled().next(situation(few, i)) is None for i in range(3))
+    assert all(source("model").next(situation(few, i)) is None for i in range(3))
     many = make_curves({x / 20: {1: -abs(x / 20 - 0.5), 9: -abs(x / 20 - 0.5)} for x in range(0, 20, 2)})
-    found = [Modelled().next(situation(many, i)) for i in range(12)]
+    found = [source("model").next(situation(many, i)) for i in range(12)]
     assert 1 <= sum(config is None for config in found) <= 8
     assert all(abs(config["x"] - 0.5) < 0.2 for config in found if config is not None)
