@@ -6,6 +6,8 @@ version of the space can express; see `space.versions`.
 
 from __future__ import annotations
 
+import copy
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .candidate import CANCELLED, Candidate, Reward
+from ..errors import SpecError
+from .candidate import CANCELLED, SUCCEEDED, Candidate, Reward
 from .pareto import FloatArray, targets
 from .space import Config
+from .space.values import plain, plain_number
 from .space.versions import SpaceVersions
 
 if TYPE_CHECKING:
     from .objective import Objective
     from .space import SearchSpace
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class History:
         self._evaluated: list[Observation] = []
         self._seen: set[str] = set()
         self._proposed: dict[str, Config] = {}
+        self._warned = False
 
     def __len__(self) -> int:
         return len(self.observations)
@@ -84,20 +91,47 @@ class History:
     def observe(self, rewards: Sequence[Reward]) -> None:
         """Add rewards. A cancelled one says nothing, so that its configuration is free to be proposed again.
 
+        A success without any of the objectives is logged once: it counts as a failure.
+
         Raises:
             SpaceError: A configuration belongs to no version of the space; nothing is added then.
+            SpecError: A metric or a fidelity is no number, or a duration is negative; nothing is added then.
         """
-        for reward in rewards:
-            self._versions.validate(reward.candidate.config)
-        for reward in rewards:
-            config = dict(reward.candidate.config)
-            key = self.space.config_hash(config)
-            self._proposed.pop(key, None)
-            if reward.state == CANCELLED:
-                continue
-            metrics = {name: float(value) for name, value in reward.metrics.items() if math.isfinite(value)}
-            fidelity = None if reward.candidate.fidelity is None else dict(reward.candidate.fidelity)
-            self._append(Observation(config, key, metrics, reward.state, fidelity, reward.duration_s))
+        found = [self._read(reward) for reward in rewards]
+        for reward, observation in zip(rewards, found, strict=True):
+            self._proposed.pop(observation.key, None)
+            if reward.state != CANCELLED:
+                self._warn(reward)
+                self._append(observation)
+
+    def _read(self, reward: Reward) -> Observation:
+        candidate = reward.candidate
+        self._versions.validate(candidate.config)
+        config = {path: plain(value) for path, value in candidate.config.items()}
+        metrics = {name: _number(value, f"metric {name!r}") for name, value in reward.metrics.items()}
+        fidelity = {name: _number(value, f"fidelity {name!r}") for name, value in (candidate.fidelity or {}).items()}
+        for name, value in fidelity.items():
+            if not math.isfinite(value):
+                raise SpecError(f"The fidelity {name!r} is {value}, expected a finite number.")
+        duration_s = None if reward.duration_s is None else _number(reward.duration_s, "duration")
+        if duration_s is not None and duration_s < 0:
+            raise SpecError(f"The duration is {duration_s} s, expected at least 0, or None where it is unknown.")
+        return Observation(
+            config,
+            self.space.config_hash(config),
+            {name: value for name, value in metrics.items() if math.isfinite(value)},
+            reward.state,
+            fidelity or None,
+            duration_s if duration_s is not None and math.isfinite(duration_s) else None,
+        )
+
+    def _warn(self, reward: Reward) -> None:
+        keys = [objective.key for objective in self.objectives]
+        if self._warned or reward.state != SUCCEEDED or any(key in reward.metrics for key in keys):
+            return
+        self._warned = True
+        given = ", ".join(repr(name) for name in reward.metrics) or "no metric"
+        log.warning("a success came with %s and counts as a failure: the objectives are %s", given, ", ".join(keys))
 
     def _append(self, observation: Observation) -> None:
         self._evaluated.append(observation)
@@ -119,7 +153,7 @@ class History:
 
     def propose(self, key: str, config: Config) -> None:
         """Note that a configuration was handed out."""
-        self._proposed[key] = config
+        self._proposed[key] = copy.deepcopy(config)
 
     def waiting(self, pending: Iterable[Candidate]) -> tuple[Config, ...]:
         """Return the pending configurations as the newest version of the space has them, without those that it has not."""
@@ -179,3 +213,10 @@ class History:
             )
         for config in state["proposed"]:
             self._proposed[self.space.config_hash(config)] = config
+
+
+def _number(value: Any, what: str) -> float:
+    number = plain_number(value)
+    if number is None:
+        raise SpecError(f"The {what} is {value!r}, expected a number.", hint="Give a float; NaN where it is unknown.")
+    return float(number)

@@ -51,7 +51,11 @@ class Objective:
         if self.goal not in ("max", "min"):
             raise SpecError(f"Objective {self.metric!r}: the goal is {self.goal!r}, expected 'max' or 'min'.")
         if not re.fullmatch(_NAME, self.metric):
-            raise SpecError(f"Objective {self.metric!r}: a metric's name has letters, digits, '_', '-' and '.'.")
+            raise SpecError(
+                f"Objective {self.metric!r}: a metric's name begins with a letter or '_' and has letters, digits, '_', '-' "
+                "and '.'.",
+                hint="Report it under such a name, 'val_acc' for 'val/acc' say.",
+            )
         if self.device is not None and not re.fullmatch(_NAME, self.device):
             raise SpecError(f"Objective {self.metric!r}: {self.device!r} is no device's name.")
         if self.bound is not None and not math.isfinite(self.bound):
@@ -167,8 +171,13 @@ def check_objectives(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
     """Return the objectives of one search.
 
     Raises:
-        SpecError: There is none, one is there twice, or none is to be optimized.
+        SpecError: There is none, something else is among them, one is there twice, or none is to be optimized.
     """
+    objectives = _listed(objectives)
+    others = [other for other in objectives if not isinstance(other, Objective)]
+    if others:
+        hint = "Give a list of Objective('accuracy', 'max'), or Objective.parse('accuracy:max')."
+        raise SpecError(f"The objective {others[0]!r} is no Objective.", hint=hint)
     if not objectives:
         raise SpecError(
             "A search needs at least one objective.", hint="Give one, such as Objective('accuracy', 'max')."
@@ -181,6 +190,11 @@ def check_objectives(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
             "All objectives have weight 0: there is nothing to optimize.", hint="Give one a weight above 0."
         )
     return tuple(objectives)
+
+
+def _listed(objectives: Any) -> list[Any]:
+    """Return what was given as a list; one thing that is no list is the only item of one."""
+    return list(objectives) if isinstance(objectives, list | tuple) else [objectives]
 
 
 def _first_repeated(keys: Iterable[str]) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import SpecError
 from ..registry import Registry
+from .space.values import plain_number
 
 if TYPE_CHECKING:
     from .candidate import Candidate, Reward
@@ -72,8 +73,8 @@ class SearchStrategy(ABC):
             pending: Candidates that are being evaluated, whoever proposed them.
 
         Returns:
-            ``count`` valid candidates, all different and none rewarded, pending or proposed before; fewer, down to none,
-            once the space is exhausted.
+            ``count`` valid candidates, all different and none rewarded, pending or proposed before at the same fidelity;
+            fewer, down to none, once the space is exhausted.
         """
 
     @abstractmethod
@@ -143,6 +144,9 @@ def strategy(choice: str | Mapping[str, Any] = "auto") -> SearchStrategy:
         SpecError: The choice has another form, or an option is unknown or out of range.
     """
     name, options = one_choice(choice, "strategy")
+    if name not in STRATEGIES and any(mark in name for mark in ":{"):
+        hint = f"Give a mapping, such as {{'bo': {{'surrogate': 'gp'}}}}, or one of {', '.join(strategies())}."
+        raise SpecError(f"The strategy {name!r} is text that would have to be read first.", hint=hint)
     made: SearchStrategy = build(STRATEGIES.get(name), options, what=f"strategy {name!r}")
     return made
 
@@ -184,9 +188,10 @@ def check_integer(value: Any, option: str, *, low: int) -> int:
     Raises:
         SpecError: It is no integer, or below ``low``.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+    number = plain_number(value)
+    if not isinstance(number, int) or number < low:
         raise SpecError(f"{option} is {value!r}, expected an integer of at least {low}.")
-    return value
+    return number
 
 
 def check_number(value: Any, option: str, *, low: float, high: float) -> float:
@@ -198,3 +203,14 @@ def check_number(value: Any, option: str, *, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise SpecError(f"{option} is {value!r}, expected a number from {low:g} to {high:g}.")
     return float(value)
+
+
+def check_flag(value: Any, option: str) -> bool:
+    """Return a yes or no; words are none, so that ``"no"`` does not count as a yes.
+
+    Raises:
+        SpecError: It is neither true nor false.
+    """
+    if not isinstance(value, bool):
+        raise SpecError(f"{option} is {value!r}, expected true or false.")
+    return value

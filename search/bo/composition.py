@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SpecError
 from ...registry import Registry
+from ..space.listing import LISTED
 from ..strategy import build, one_choice
-from .parts import LISTED
 
 if TYPE_CHECKING:
+    from ..space import SearchSpace
     from .parts import Acquisition, AcquisitionOptimizer, CandidateGenerator, Suggester, Surrogate
     from .rows import Rows
 
@@ -111,6 +112,12 @@ SEVERAL_OBJECTIVES = frozenset({"ehvi", "parego", "qlognehvi"})
 WEIGHING = frozenset({"cooled", "prior"})
 NEVER_LOGARITHMIC = frozenset({"ei", "lcb", "qucb", "ts", "ucb"})
 NEVER_JOINT = frozenset({"cooled", "jes", "kg", "mes", "pi", "prior", "ts"})
+NO_PROCESS = frozenset({"bohamiann", "dngo", "ensemble", "multitask", "rf", "rgpe", "saas"})
+REGIONAL: Mapping[str, str] = {
+    "optimizer": "Choose the strategy 'of-hd', or the optimizer 'mixed'.",
+    "generator": "Choose the strategy 'of-hd', or the generator 'shrinking', whose region follows the budget.",
+}
+"""Kinds with a part ``region``, which is of use only where a strategy moves its box, and what to choose elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +131,24 @@ class Parts:
     suggester: Suggester
 
 
-def check_choices(choices: Mapping[str, Choice]) -> None:
+def check_choices(choices: Mapping[str, Choice], *, regional: bool = False) -> None:
     """Check the names of parts without importing them.
+
+    Args:
+        choices: Kind to a choice.
+        regional: Whether the strategy moves a trust region, so that the parts ``region`` have something to stay within.
 
     Raises:
         UnknownNameError: No part of that kind has that name.
-        SpecError: A choice has another form.
+        SpecError: A choice has another form, parts do not go together, or one is of another strategy.
     """
     for kind, choice in choices.items():
         name, _ = one_choice(choice, kind)
         if name not in KINDS[kind]:
             KINDS[kind].get(name)
+        if name == "region" and kind in REGIONAL and not regional:
+            problem = f"The {kind} 'region' stays within the trust region of 'of-hd', and nothing moves one here."
+            raise SpecError(problem, hint=REGIONAL[kind])
     names = _acquisitions(choices)
     for outer, inner in pairwise(names):
         if inner in NEVER_LOGARITHMIC:
@@ -193,6 +207,27 @@ def _acquisitions(choices: Mapping[str, Choice]) -> list[str]:
         choice = options.get("acquisition", "auto")
 
 
+def check_options(choices: Mapping[str, Choice], space: SearchSpace) -> None:
+    """Check the options of parts: those that have any are made once, and for that imported; plain names cost nothing.
+
+    Args:
+        choices: Kind to a choice.
+        space: Where to search.
+
+    Raises:
+        UnknownNameError: No part of that kind has that name.
+        SpecError: A part does not take an option, or not that value.
+    """
+    given = {kind: choice for kind, choice in choices.items() if one_choice(choice, kind)[1]}
+    if not given:
+        return
+    from .rows import Rows
+
+    rows = Rows(space)
+    for kind, choice in given.items():
+        _made(kind, choice, rows)
+
+
 def compose(choices: Mapping[str, Choice], rows: Rows) -> Parts:
     """Make the parts for a space.
 
@@ -204,10 +239,16 @@ def compose(choices: Mapping[str, Choice], rows: Rows) -> Parts:
         UnknownNameError: No part of that kind has that name.
         SpecError: A part does not take an option.
     """
-    made = {}
-    for kind, choice in choices.items():
-        name, options = one_choice(choice, kind)
-        make = KINDS[kind].get(name)
-        first = (rows,) if kind == "surrogate" else ()
-        made[kind] = build(make, options, what=f"{kind} {name!r}", first=first)
-    return Parts(**made)
+    return Parts(**{kind: _made(kind, choice, rows) for kind, choice in choices.items()})
+
+
+def _made(kind: str, choice: Choice, rows: Rows) -> Any:
+    """Return one part.
+
+    Raises:
+        UnknownNameError: No part of that kind has that name.
+        SpecError: It does not take an option.
+    """
+    name, options = one_choice(choice, kind)
+    first = (rows,) if kind == "surrogate" else ()
+    return build(KINDS[kind].get(name), options, what=f"{kind} {name!r}", first=first)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ...errors import SpecError
+from ..strategy import check_flag
 from .kernel import Embedded, MixedKernel
 from .rows import MIDDLE, Rows
 
@@ -86,12 +87,12 @@ def kernel_for(rows: Rows, *, inactive: str, warping: bool) -> MixedKernel:
         warping: Whether a warping of the numbers is learned.
 
     Raises:
-        SpecError: ``inactive`` is another word.
+        SpecError: ``inactive`` is another word, or ``warping`` no flag.
     """
     if inactive not in INACTIVE:
         raise SpecError(f"inactive is {inactive!r}, expected 'neutral' or 'arc'.")
     arc = inactive == "arc" and bool(_conditional(rows))
-    warping = bool(warping) and bool(rows.numeric)
+    warping = check_flag(warping, "warping") and bool(rows.numeric)
     return InputKernel(rows, arc=arc, warping=warping) if arc or warping else MixedKernel(rows)
 
 

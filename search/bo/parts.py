@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 AcquisitionFunction = Callable[["Tensor"], "Tensor"]
 """Maps a `(b) x q x d`-dim Tensor to a `(b)`-dim one; larger is better; differentiable in the numeric columns."""
 
-LISTED = 20_000
-"""The largest space, in configurations, that is looked at as a whole."""
-
 
 @dataclass(frozen=True)
 class Observed:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from ..strategy import check_integer
 from .composition import Choice
 from .strategy import BayesianStrategy
 
+_TREES = 32
+_STEPS = 150
 
-def smac(initial: int | None = None, trees: int = 32) -> BayesianStrategy:
+
+def smac(initial: int | None = None, trees: int = _TREES) -> BayesianStrategy:
     """Return sequential model-based algorithm configuration: a random forest, log expected improvement and local search.
 
     Hutter, Hoos and Leyton-Brown (LION 2011) and SMAC3 (Lindauer et al., JMLR 2022), whose facade for black boxes of mixed
@@ -20,11 +24,12 @@ def smac(initial: int | None = None, trees: int = 32) -> BayesianStrategy:
     Raises:
         SpecError: An option is smaller.
     """
-    surrogate: Choice = {"rf": {"trees": trees}}
+    # the surrogate's own number needs no option, so that binding a space loads no torch
+    surrogate: Choice = "rf" if check_integer(trees, "trees", low=2) == _TREES else {"rf": {"trees": trees}}
     return BayesianStrategy(initial=initial, surrogate=surrogate, failures="worst")
 
 
-def bohamiann(initial: int | None = None, steps: int = 150) -> BayesianStrategy:
+def bohamiann(initial: int | None = None, steps: int = _STEPS) -> BayesianStrategy:
     """Return Bayesian optimization with Bayesian neural networks (Springenberg et al., NIPS 2016).
 
     Args:
@@ -34,5 +39,6 @@ def bohamiann(initial: int | None = None, steps: int = 150) -> BayesianStrategy:
     Raises:
         SpecError: An option is smaller.
     """
-    surrogate: Choice = {"bohamiann": {"steps": steps}}
+    known = check_integer(steps, "steps", low=1) == _STEPS  # the surrogate's own number, as in `smac`
+    surrogate: Choice = "bohamiann" if known else {"bohamiann": {"steps": steps}}
     return BayesianStrategy(initial=initial, surrogate=surrogate)

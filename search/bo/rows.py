@@ -16,7 +16,7 @@ import torch
 from ..design import width
 from ..encoding import Encoding
 from ..space import Config
-from .parts import LISTED
+from ..space.listing import LISTED
 
 if TYPE_CHECKING:
     from torch import Tensor

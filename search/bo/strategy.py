@@ -17,8 +17,9 @@ from ..methods.designed import DesignedStrategy
 from ..methods.proposing import Ask
 from ..pareto import fitness_order
 from ..space import Config
+from ..space.values import plain
 from ..strategy import check_integer
-from .composition import Choice, check_choices, check_search
+from .composition import Choice, check_choices, check_options, check_search
 from .fitted import Fitted
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class BayesianStrategy(DesignedStrategy):
     """
 
     name: ClassVar[str] = "bo"
+    _regional: ClassVar[bool] = False
+    """Whether it moves a trust region."""
+    _sound: ClassVar[Mapping[str, Choice]] = {}
+    """Choices of its own with options, which need no check."""
 
     def __init__(
         self,
@@ -91,20 +96,24 @@ class BayesianStrategy(DesignedStrategy):
             "generator": generator,
             "suggester": suggester,
         }
-        check_choices(self._choices)
+        check_choices(self._choices, regional=self._regional)
+        self._given = {**self._choices, "surrogate": surrogate}
         self._proposer: Proposer | None = None
         self._fitted = Fitted()
 
     def bind_space(self, space: SearchSpace, objectives: Sequence[Objective], *, seed: int) -> None:
         """Start a search; see `SearchStrategy.bind_space`.
 
+        Parts with options are made once, which loads torch; where there are none but names, nothing heavy is.
+
         Raises:
-            SpecError: A part takes another number of objectives, or a smaller space.
+            SpecError: A part takes another number of objectives, a smaller space or other options.
         """
         self._choose(space)
         optimized = sum(objective.optimized for objective in objectives)
         if optimized:
             check_search(self._choices, objectives=optimized, size=space.size())
+        check_options({kind: own for kind, own in self._given.items() if own != self._sound.get(kind)}, space)
         super().bind_space(space, objectives, seed=seed)
 
     def change_space(self, space: SearchSpace) -> None:
@@ -188,6 +197,9 @@ class BayesianStrategy(DesignedStrategy):
         return out
 
     # ------------------------------------------------------------------------------------------------------ state
+
+    def _options(self) -> dict[str, Any]:
+        return {kind: plain(choice) for kind, choice in self._given.items()} | {"failures": self._failures}
 
     def _extra(self) -> dict[str, Any]:
         return {**super()._extra(), "model": self._fitted.to_dict()}

@@ -61,7 +61,7 @@ class Compression:
         early = known[:first]
         center = float(np.median(early))
         above = early[early > center] - center
-        scale = float(np.sqrt(np.mean(above**2))) if len(above) else float(known.std())
+        scale = _root_mean_square(above if len(above) else known - known.mean())
         raw = cls(center, scale if scale > 0 else 1.0, mean=0.0, std=1.0, worst=0.0)
         worst = float(raw(known).min())
         values = np.where(np.isnan(y), worst, raw(y))
@@ -113,6 +113,12 @@ class Margin:
         z = (y - self.bound) / self.scale
         out = (np.sign(z) * np.log1p(np.abs(z)) - self.mean) / self.std
         return np.asarray(np.where(np.isnan(y), self.worst, out), dtype=np.float64)
+
+
+def _root_mean_square(x: FloatArray) -> float:
+    """Return the root of the mean of the squares of numbers of any size: squares of very large or small ones are no floats."""
+    largest = float(np.abs(x).max())
+    return largest * float(np.sqrt(np.mean((x / largest) ** 2))) if largest > 0 else 0.0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from .staged import Situation, Step
 
 if TYPE_CHECKING:
     from ..objective import Objective
+    from ..space import SearchSpace
     from .model import CurveModel, Known
 
 log = logging.getLogger(__name__)
@@ -83,8 +84,8 @@ class FreezeThaw:
             found.append(_best_of([Curve(config)], known, at=None, situation=situation))
         return max(found, key=lambda pair: pair[0])[1] if found else None
 
-    def check(self, objectives: Sequence[Objective]) -> None:
-        """Take any objectives; several are weighed at random in every step, see `worth`."""
+    def check(self, space: SearchSpace, objectives: Sequence[Objective]) -> None:
+        """Take any space and any objectives; several are weighed at random in every step, see `worth`."""
 
     def dump(self) -> dict[str, Any]:
         """Return what the next fit starts from."""

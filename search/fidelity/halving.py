@@ -12,6 +12,7 @@ from .staged import Situation, Step
 
 if TYPE_CHECKING:
     from ..objective import Objective
+    from ..space import SearchSpace
     from .curves import Curve, Curves
     from .levels import Levels
     from .sources import Source
@@ -54,9 +55,9 @@ class Halving:
             return found
         return Step(self._cheapest(curves), self._source.next(situation))
 
-    def check(self, objectives: Sequence[Objective]) -> None:
-        """Refuse what the source cannot search for; see `Planner.check`."""
-        self._source.check(objectives)
+    def check(self, space: SearchSpace, objectives: Sequence[Objective]) -> None:
+        """Refuse what the source cannot search; see `Planner.check`."""
+        self._source.check(space, objectives)
 
     def dump(self) -> dict[str, Any]:
         """Return the source's state."""

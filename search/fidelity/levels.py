@@ -36,9 +36,20 @@ class Levels:
         return len(self.values) - 1
 
     def value(self, fidelity: Mapping[str, float] | None) -> float:
-        """Return what a candidate was given: the full fidelity where nothing is said, and never more than that."""
-        value = None if fidelity is None else fidelity.get(self.name)
-        return self.full if value is None else min(float(value), self.full)
+        """Return what a candidate was given: the full fidelity where nothing is said, and never more than that.
+
+        Raises:
+            SpecError: The fidelity has another name, or is not above 0.
+        """
+        if not fidelity:
+            return self.full
+        value = fidelity.get(self.name)
+        if value is None:
+            given = ", ".join(repr(name) for name in fidelity)
+            raise SpecError(f"The fidelity of a candidate is called {given}, expected {self.name!r}.")
+        if not value > 0:
+            raise SpecError(f"The fidelity {self.name!r} of a candidate is {value!r}, expected a number above 0.")
+        return min(float(value), self.full)
 
     def position(self, value: float) -> int:
         """Return the position of the highest level that a value reaches, -1 below the first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import SpecError
-from ..strategy import check_integer
+from ..strategy import check_integer, check_number
 from .freeze_thaw import FreezeThaw
 from .halving import Halving
 from .levels import levels
@@ -12,6 +12,7 @@ from .staged import StagedStrategy
 
 _RATIO = 2
 _ALL = 99
+_LARGEST = 1e9
 
 
 def asha(
@@ -30,7 +31,7 @@ def asha(
         SpecError: An option is out of range.
     """
     return StagedStrategy(
-        Halving(eta=float(eta), brackets=1, source=source(proposals)), levels(fidelity, low=low, high=high, ratio=eta)
+        Halving(eta=_eta(eta), brackets=1, source=source(proposals)), levels(fidelity, low=low, high=high, ratio=eta)
     )
 
 
@@ -58,7 +59,7 @@ def hyperband(
     """
     count = _ALL if brackets is None else check_integer(brackets, "brackets", low=1)
     return StagedStrategy(
-        Halving(eta=float(eta), brackets=count, source=source(proposals)),
+        Halving(eta=_eta(eta), brackets=count, source=source(proposals)),
         levels(fidelity, low=low, high=high, ratio=eta),
     )
 
@@ -133,3 +134,12 @@ def freeze_thaw(
         raise SpecError(f"random is {random!r}, expected a number from 0 to 1.")
     planner = FreezeThaw(initial=check_integer(initial, "initial", low=1), random=float(random))
     return StagedStrategy(planner, levels(fidelity, low=low, high=high, ratio=ratio))
+
+
+def _eta(eta: float) -> float:
+    """Return an ``eta``.
+
+    Raises:
+        SpecError: It is no number, or below 1; that it is above 1 is for `levels` to say.
+    """
+    return check_number(eta, "eta", low=1.0, high=_LARGEST)

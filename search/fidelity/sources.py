@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import SpecError
 from ...registry import Registry
-from ..bo.composition import check_choices
+from ..bo.composition import check_choices, check_options
 from ..candidate import Candidate, Reward
+from ..methods.seeded import SeededStrategy
 from ..space import Config
-from ..strategy import STRATEGIES, build, one_choice, strategy
+from ..strategy import SearchStrategy, build, one_choice, strategy
+from .staged import StagedStrategy
 
 if TYPE_CHECKING:
     from ..objective import Objective
+    from ..space import SearchSpace
     from .curves import Curve, Curves
     from .staged import Situation
 
@@ -60,11 +63,15 @@ class Source(Protocol):
     def next(self, situation: Situation) -> Config | None:
         """Return a new configuration; None for any."""
 
-    def check(self, objectives: Sequence[Objective]) -> None:
-        """Refuse objectives that it cannot search for.
+    def check(self, space: SearchSpace, objectives: Sequence[Objective]) -> None:
+        """Refuse what it cannot search.
+
+        Args:
+            space: Where to search.
+            objectives: What to optimize.
 
         Raises:
-            SpecError: They are too many, or of another kind.
+            SpecError: The objectives are too many or of another kind, or the space is, or an option is out of range.
         """
 
     def dump(self) -> dict[str, Any]:
@@ -80,8 +87,8 @@ class Source(Protocol):
 class _Stateless:
     """What sources without state have in common."""
 
-    def check(self, objectives: Sequence[Objective]) -> None:
-        """Take any objectives."""
+    def check(self, space: SearchSpace, objectives: Sequence[Objective]) -> None:
+        """Take anything."""
 
     def dump(self) -> dict[str, Any]:
         """Return nothing."""
@@ -144,6 +151,10 @@ class Modelled(_Stateless):
             log.warning("the model failed on %d curves, drawing from the priors instead: %s", len(situation.curves), e)
             return None
 
+    def check(self, space: SearchSpace, objectives: Sequence[Objective]) -> None:  # noqa: ARG002
+        """Refuse options of the surrogate that it does not take."""
+        check_options(self._options, space)
+
     def dump(self) -> dict[str, Any]:
         """Return what the next fit starts from."""
         return dict(self._state) if self._model is None else self._model.dump()
@@ -165,11 +176,19 @@ class Guided(_Stateless):
 
     Args:
         choice: The strategy, by name or mapping.
+
+    Raises:
+        UnknownNameError: No strategy has that name.
+        SpecError: It chooses fidelities itself, or takes other options.
     """
 
     def __init__(self, choice: Choice) -> None:
         self._choice = choice
-        strategy(choice)
+        if _is_staged(strategy(choice)):
+            raise SpecError(
+                f"proposals is {choice!r}, which chooses fidelities itself.",
+                hint="Give 'random', 'model', 'ensemble' or a strategy such as 'evolution'.",
+            )
 
     @property
     def name(self) -> str:
@@ -188,8 +207,9 @@ class Guided(_Stateless):
         found = made.generate_tasks(1, pending=others)
         return found[0].config if found else None
 
-    def check(self, objectives: Sequence[Objective]) -> None:
-        """Take what the strategy takes; it says so when it is asked."""
+    def check(self, space: SearchSpace, objectives: Sequence[Objective]) -> None:
+        """Take what the strategy takes: one is bound, and forgotten."""
+        strategy(self._choice).bind_space(space, objectives, seed=0)
 
     def warm_up(self) -> None:
         """Warm up the strategy."""
@@ -231,9 +251,11 @@ def source(choice: Choice) -> Source:
     if name in _SOURCES:
         made: Source = build(_SOURCES[name], options, what=f"proposals {name!r}")
         return made
-    if STRATEGIES.get(name).__module__.startswith(__package__):
-        raise SpecError(
-            f"proposals is {name!r}, which chooses fidelities itself.",
-            hint="Give 'random', 'model', 'ensemble' or a strategy such as 'evolution'.",
-        )
     return Guided(choice)
+
+
+def _is_staged(made: SearchStrategy) -> bool:
+    """Say whether a strategy, or the one that follows given configurations, chooses fidelities."""
+    while isinstance(made, SeededStrategy):
+        made = made.inner
+    return isinstance(made, StagedStrategy)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from ...errors import SpecError
 from ..candidate import Candidate, Reward
 from ..methods.proposing import Ask, ProposingStrategy
 from ..space import Config
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from ..objective import Objective
     from ..space import SearchSpace
     from .levels import Levels
-
-
-_DRAWS = 200
-_LISTED = 20_000
 
 
 @dataclass(frozen=True)
@@ -69,11 +64,15 @@ class Planner(Protocol):
     def next(self, situation: Situation) -> Step | None:
         """Return the next step; None when there is nothing to continue and nothing new is left."""
 
-    def check(self, objectives: Sequence[Objective]) -> None:
-        """Refuse objectives that it cannot search for.
+    def check(self, space: SearchSpace, objectives: Sequence[Objective]) -> None:
+        """Refuse what it cannot search.
+
+        Args:
+            space: Where to search.
+            objectives: What to optimize.
 
         Raises:
-            SpecError: They are too many, or of another kind.
+            SpecError: The objectives are too many or of another kind, or the space is.
         """
 
     def dump(self) -> dict[str, Any]:
@@ -110,7 +109,12 @@ class StagedStrategy(ProposingStrategy):
     def bind_space(self, space: SearchSpace, objectives: Sequence[Objective], *, seed: int) -> None:
         """Start a search; see `SearchStrategy.bind_space`."""
         super().bind_space(space, objectives, seed=seed)
-        self._planner.check(self.history.objectives)
+        self._planner.check(space, self.history.objectives)
+
+    def change_space(self, space: SearchSpace) -> None:
+        """Go on in another version of the space; see `SearchStrategy.change_space`."""
+        self._planner.check(space, self.history.objectives)
+        super().change_space(space)
 
     def generate_tasks(self, count: int, *, pending: Sequence[Candidate] = ()) -> list[Candidate]:
         """Propose candidates, no two the same configuration at the same fidelity; see `SearchStrategy.generate_tasks`."""
@@ -139,10 +143,10 @@ class StagedStrategy(ProposingStrategy):
 
     def handle_rewards(self, rewards: Sequence[Reward]) -> None:
         """Learn what came of candidates; see `SearchStrategy.handle_rewards`."""
+        values = [self.levels.value(reward.candidate.fidelity) for reward in rewards]
         self.history.observe(rewards)
-        for reward in rewards:
-            key = self.history.space.config_hash(reward.candidate.config)
-            self._waiting.pop((key, self.levels.value(reward.candidate.fidelity)), None)
+        for reward, value in zip(rewards, values, strict=True):
+            self._waiting.pop((self.history.space.config_hash(reward.candidate.config), value), None)
 
     def warm_up(self) -> None:
         """Import what the planner needs."""
@@ -163,8 +167,7 @@ class StagedStrategy(ProposingStrategy):
 
     def _propose(self, ask: Ask) -> Iterator[Config]:
         """Yield draws from the space's priors: new configurations when the planner leaves the choice open."""
-        for _ in range(_DRAWS):
-            yield self.history.space.sample(ask.rng)
+        return self._draws(ask.count, ask.rng)
 
     def _is_new(self, config: Config, ask: Ask) -> bool:
         return self.history.space.config_hash(config) not in ask.taken
@@ -174,22 +177,17 @@ class StagedStrategy(ProposingStrategy):
         if step.config is not None and curves.has(step.config):
             return step.config
         wanted = [] if step.config is None else [step.config]
-        found = self._accept(wanted, ask, 1) or self._accept(self._propose(ask), ask, 1)
-        if not found and self.history.space.size() <= _LISTED:
-            found = self._accept(self._shuffled(ask.rng), ask, 1)
+        found = self._accept(wanted, ask, 1) or self._refill(ask, 1)
         return found[0] if found else None
 
-    def _described(self) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         return {"planner": self._planner.name, "levels": [self.levels.name, *self.levels.values]}
 
     def _extra(self) -> dict[str, Any]:
         waiting = [{"config": config, "value": value} for (_, value), config in self._waiting.items()]
-        return {**self._described(), "waiting": waiting, "state": self._planner.dump()}
+        return {"waiting": waiting, "state": self._planner.dump()}
 
     def _restore(self, extra: Mapping[str, Any]) -> None:
-        for field, value in self._described().items() if extra else ():
-            if extra.get(field) != value:
-                raise SpecError(f"The state's {field} is {extra.get(field)!r}, expected {value!r}.")
         space = self.history.space
         rows = extra.get("waiting", ())
         self._planner.load(extra.get("state", {}))

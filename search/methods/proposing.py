@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ...errors import SpecError
+from ...errors import SpaceError, SpecError
 from ..candidate import Candidate, Reward
-from ..enumeration import configurations
 from ..history import History
 from ..objective import Objective, check_objectives
 from ..space import Config, SearchSpace
+from ..space.listing import LISTED
 from ..strategy import SearchStrategy, check_integer
 
 STATE_VERSION = 1
 _DRAWS = 200
-_LISTED = 20_000
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,10 @@ class ProposingStrategy(SearchStrategy):
     def _propose(self, ask: Ask) -> Iterable[Config]:
         """Yield configurations, the most wanted first; taken and repeated ones are skipped, a short list is filled up."""
 
+    def _options(self) -> dict[str, Any]:
+        """Return what else tells this strategy from others of its name, as JSON; a state goes to the same one only."""
+        return {}
+
     def _extra(self) -> dict[str, Any]:
         """Return what `_restore` needs, as JSON."""
         return {}
@@ -74,14 +77,20 @@ class ProposingStrategy(SearchStrategy):
 
     def bind_space(self, space: SearchSpace, objectives: Sequence[Objective], *, seed: int) -> None:
         """Start a search; see `SearchStrategy.bind_space`."""
+        given: Any = space
+        if not isinstance(given, SearchSpace):
+            hint = "Read it by SearchSpace.from_yaml or SearchSpace.from_dict."
+            raise SpecError(f"The space is of type {type(given).__name__}, expected a SearchSpace.", hint=hint)
         self._history = History(space, check_objectives(objectives))
         self._seed = check_integer(seed, "seed", low=0)
         self._asks = 0
         self._all = None
+        _check_drawable(space)
         self._restore({})
 
     def change_space(self, space: SearchSpace) -> None:
         """Go on in another version of the space; see `SearchStrategy.change_space`."""
+        _check_drawable(space)
         self.history.change_space(space)
         self._all = None
         self._space_changed()
@@ -96,11 +105,7 @@ class ProposingStrategy(SearchStrategy):
             return []
         self._asks += 1
         out = self._accept(self._propose(ask), ask, count)
-        if len(out) < count:
-            draws = (history.space.sample(rng) for _ in range(_DRAWS * (count - len(out))))
-            out += self._accept(draws, ask, count - len(out))
-        if len(out) < count and history.space.size() <= _LISTED:
-            out += self._accept(self._shuffled(rng), ask, count - len(out))
+        out += self._refill(ask, count - len(out))
         return [Candidate(config) for config in out]
 
     def handle_rewards(self, rewards: Sequence[Reward]) -> None:
@@ -113,6 +118,7 @@ class ProposingStrategy(SearchStrategy):
         return {
             "version": STATE_VERSION,
             "strategy": self.name,
+            "options": self._options(),
             "space": history.space.hash,
             "objectives": [objective.to_dict() for objective in history.objectives],
             "seed": self._seed,
@@ -124,9 +130,13 @@ class ProposingStrategy(SearchStrategy):
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on exactly where `dump` was called; see `SearchStrategy.load`."""
         history = self.history
+        given: Any = state
+        if not isinstance(given, Mapping):
+            raise SpecError(f"The state is of type {type(given).__name__}, expected what dump returned.")
         expected = {
             "version": STATE_VERSION,
             "strategy": self.name,
+            "options": self._options(),
             "space": history.space.hash,
             "objectives": [objective.to_dict() for objective in history.objectives],
         }
@@ -168,8 +178,33 @@ class ProposingStrategy(SearchStrategy):
                     break
         return out
 
+    def _refill(self, ask: Ask, count: int) -> list[Config]:
+        """Return up to ``count`` more: draws from the priors, then whatever is left of a space that is small enough to list."""
+        out = self._accept(self._draws(_DRAWS * count, ask.rng), ask, count)
+        if len(out) < count and self.history.space.size() <= LISTED:
+            out += self._accept(self._shuffled(ask.rng), ask, count - len(out))
+        return out
+
+    def _draws(self, count: int, rng: np.random.Generator) -> Iterator[Config]:
+        """Yield draws from the priors; fewer where the rules leave so little that drawing finds nothing."""
+        for _ in range(count):
+            try:
+                yield self.history.space.sample(rng)
+            except SpaceError:
+                return
+
     def _shuffled(self, rng: np.random.Generator) -> Iterable[Config]:
         """Return all configurations of a small finite space in a random order."""
         if self._all is None:
-            self._all = list(configurations(self.history.space))
+            self._all = list(self.history.space.configurations())
         return (self._all[i] for i in rng.permutation(len(self._all)))
+
+
+def _check_drawable(space: SearchSpace) -> None:
+    """Refuse a space that nothing can be drawn from, before anything is evaluated.
+
+    Raises:
+        SpaceError: Its rules leave no probability, or nothing was found that they allow.
+    """
+    if space.rules:
+        space.sample(np.random.default_rng(0))

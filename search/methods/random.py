@@ -15,5 +15,4 @@ class RandomStrategy(ProposingStrategy):
     name: ClassVar[str] = "random"
 
     def _propose(self, ask: Ask) -> Iterator[Config]:
-        for _ in range(2 * ask.count):
-            yield self.history.space.sample(ask.rng)
+        return self._draws(2 * ask.count, ask.rng)

@@ -119,6 +119,11 @@ class SeededStrategy(SearchStrategy):
         self._inner.warm_up()
 
     @property
+    def inner(self) -> SearchStrategy:
+        """The strategy that goes on after the given configurations."""
+        return self._inner
+
+    @property
     def versions(self) -> SpaceVersions:
         """The versions of the space that it searches.
 

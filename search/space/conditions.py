@@ -136,6 +136,11 @@ class Test:
 Clause = tuple[Test, ...]
 
 
+def describe_rule(rule: Clause) -> str:
+    """Return a rule as a message prints it."""
+    return "{" + ", ".join(f"{test.ref}: {show(test.plain())}" for test in rule) + "}"
+
+
 @dataclass(frozen=True)
 class Condition:
     """Any of several clauses, each of tests that must all hold."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SpaceError
-from .conditions import Clause
+from . import counting
+from .conditions import Clause, describe_rule
 from .document import fail
 from .hashing import config_hash
 from .tree import Parameter
@@ -17,10 +17,14 @@ from .values import ABSENT, Config, show
 if TYPE_CHECKING:
     import numpy as np
 
+    from .drawing import Plan
     from .space import SearchSpace
 
-MAX_DRAWS = 10_000
-_MAX_REPAIRS = 2_000
+_MAX_DRAWS = 100
+_REJECTING = 0.25
+_GRADUAL = 100
+_RESTARTS = 200
+_VALUES = 16
 
 
 def walk(space: SearchSpace, choose: Callable[[Parameter], Any]) -> Config:
@@ -37,58 +41,77 @@ def violated(space: SearchSpace, config: Mapping[str, Any]) -> Clause | None:
     return next((rule for rule in space.rules if all(test.holds(config) for test in rule)), None)
 
 
-def describe_rule(rule: Clause) -> str:
-    """Return a rule as a message prints it."""
-    return "{" + ", ".join(f"{test.ref}: {show(test.plain())}" for test in rule) + "}"
-
-
 def sample(space: SearchSpace, rng: np.random.Generator) -> Config:
-    """Draw a configuration; one that a rule forbids is drawn again.
+    """Draw a configuration from the priors, conditional on the rules.
+
+    Where the rules leave at least a quarter of what the priors draw, a forbidden draw is drawn again; where they leave
+    less, draws come from the space's plan (`drawing`), with the same distribution. Without a plan, after 100 forbidden
+    draws in a row values are chosen step by step; that prefers configurations that many others are forbidden around.
 
     Raises:
-        SpaceError: The rules forbid 10,000 draws in a row.
+        SpaceError: The rules leave no probability, or there is no plan and nothing was found.
     """
-    for _ in range(MAX_DRAWS if space.rules else 1):
-        config = walk(space, lambda parameter: parameter.domain.sample(rng))
-        if not space.rules or violated(space, config) is None:
+
+    def choose(parameter: Parameter) -> Any:
+        return parameter.domain.sample(rng)
+
+    if not space.rules:
+        return walk(space, choose)
+    plan = space.drawing_plan
+    if plan is not None and plan.share < _REJECTING:
+        return _planned(space, plan, rng)
+    for _ in range(_MAX_DRAWS):
+        config = walk(space, choose)
+        if violated(space, config) is None:
+            return config
+    return _stepwise(space, rng, fixed={})
+
+
+def _planned(space: SearchSpace, plan: Plan, rng: np.random.Generator) -> Config:
+    """Return a draw by plan; one that falls on the wrong side of a bound by rounding is drawn again."""
+    for _ in range(_MAX_DRAWS):
+        config = plan.draw(rng)
+        if config is None:
+            break
+        if violated(space, config) is None:
             return config
     raise nothing_left(space)
+
+
+def _stepwise(space: SearchSpace, rng: np.random.Generator, *, fixed: Mapping[str, Any]) -> Config:
+    """Return a configuration with the ``fixed`` values, drawn value by value so that each breaks no rule with those above.
+
+    It begins again where no such value is found, up to 200 times.
+    """
+    closing = counting.closing(space)
+    for _ in range(_RESTARTS):
+        config: Config = {}
+        for position, (path, parameter) in enumerate(space.parameters.items()):
+            if not parameter.active(config):
+                continue
+            for value in (fixed[path],) if path in fixed else _tries(parameter, rng):
+                config[path] = value
+                if not any(all(test.holds(config) for test in rule) for rule in closing.get(position, ())):
+                    break
+            else:
+                break
+        else:
+            return config
+    raise nothing_left(space)
+
+
+def _tries(parameter: Parameter, rng: np.random.Generator) -> Iterator[Any]:
+    for _ in range(_VALUES):
+        yield parameter.domain.sample(rng)
+    yield from parameter.domain.alternatives(parameter.default)
 
 
 def nothing_left(space: SearchSpace) -> SpaceError:
     """Return the error for a space whose rules forbid all that is drawn."""
     rules = "; ".join(describe_rule(rule) for rule in space.rules[:5])
     line = space.rules[0][0].line
-    problem = (
-        f"the rules leave (almost) nothing to sample: all of {MAX_DRAWS} drawn configurations break one of {rules}."
-    )
+    problem = f"the rules leave (almost) nothing to sample: all drawn configurations break one of {rules}."
     return fail(line, "forbid", problem=problem, hint="Remove a rule, or remove the forbidden values from the ranges.")
-
-
-def configurations(space: SearchSpace) -> Iterator[Config]:
-    """Return an iterator over every configuration that no rule forbids; see `SearchSpace.configurations`."""
-    for parameter in space.parameters.values():
-        if parameter.domain.size() == math.inf:
-            problem = "is continuous, so that the configurations cannot be listed."
-            raise fail(None, parameter.path, problem=problem, hint="Give it a step, or sample instead.")
-    return _every(space)
-
-
-def _every(space: SearchSpace) -> Iterator[Config]:
-    order = tuple(space.parameters.values())
-    stack: list[tuple[int, Config]] = [(0, {})]
-    while stack:
-        position, config = stack.pop()
-        while position < len(order) and not order[position].active(config):
-            position += 1
-        if position == len(order):
-            if violated(space, config) is None:
-                yield config
-            continue
-        parameter = order[position]
-        stack.extend(
-            (position + 1, config | {parameter.path: value}) for value in reversed(list(parameter.domain.every()))
-        )
 
 
 def validate(space: SearchSpace, config: Mapping[str, Any]) -> None:
@@ -236,8 +259,9 @@ def _redraw(space: SearchSpace, config: Config, *, fixed: Collection[str]) -> Co
     import numpy as np
 
     rng = np.random.default_rng(int(config_hash(space, config)[:16], 16))
-    for attempt in range(_MAX_REPAIRS):
-        share = min(1.0, (attempt + 1) / 100)
+    plan = space.drawing_plan
+    for attempt in range(_GRADUAL):
+        share = min(1.0, (attempt + 1) / _GRADUAL)
 
         def choose(parameter: Parameter, share: float = share) -> Any:
             kept = config.get(parameter.path, ABSENT)
@@ -248,4 +272,6 @@ def _redraw(space: SearchSpace, config: Config, *, fixed: Collection[str]) -> Co
         other = walk(space, choose)
         if violated(space, other) is None:
             return other
-    raise nothing_left(space)
+    given = {path: config[path] for path in fixed if path in config}
+    plan = plan.fixing(given) if plan is not None and given else plan
+    return _stepwise(space, rng, fixed=given) if plan is None else _planned(space, plan, rng)

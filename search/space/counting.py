@@ -8,12 +8,11 @@ however many configurations it has; only rules and conditions that entangle many
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from .conditions import Clause, Test
-from .configure import describe_rule
+from .conditions import Clause, Test, describe_rule
 from .document import fail
 from .domain import Categorical, Domain
 from .numeric import Numeric
@@ -29,6 +28,9 @@ _LISTED = 2_000
 Predicate = Callable[[Any], bool]
 ValueClass = tuple[Any, int]
 """A representative and how many values it stands for (1 for an interval of a continuous range)."""
+
+State = tuple[tuple[str, int], ...]
+"""The classes of the active parameters that later ones still read, as pairs of a path and a position."""
 
 
 def count(space: SearchSpace) -> int | float:
@@ -53,48 +55,95 @@ def check_feasible(space: SearchSpace) -> None:
 
 def _total(space: SearchSpace) -> int | None:
     """Return the number of (classes of) configurations that no rule forbids, None when out of reach."""
+    classes = classes_of(space)
+    ways: dict[State, int] = {(): 1}
+    for found, layer in zip(classes.values(), transitions(space, classes), strict=False):
+        if layer is None:
+            return None
+        following: dict[State, int] = {}
+        for state, steps in layer.items():
+            for k, kept in steps:
+                following[kept] = following.get(kept, 0) + ways[state] * (1 if k < 0 else found[k][1])
+        ways = following
+    return sum(ways.values())
+
+
+def classes_of(space: SearchSpace) -> dict[str, list[ValueClass]]:
+    """Return the classes of values of each parameter that conditions and rules tell apart, by path."""
+    readers = readers_of(space)
+    return {path: _classes(parameter.domain, readers.get(path)) for path, parameter in space.parameters.items()}
+
+
+def closing(space: SearchSpace) -> dict[int, list[Clause]]:
+    """Return the rules by the position of the last parameter that they read."""
     place = {path: i for i, path in enumerate(space.parameters)}
-    readers = _predicates(space)
-    closing: dict[int, list[Clause]] = {}
+    out: dict[int, list[Clause]] = {}
     for rule in space.rules:
-        closing.setdefault(max(place[test.ref] for test in rule), []).append(rule)
-    last_read = _last_reads(space, place)
-    states: dict[tuple[tuple[str, int], ...], int] = {(): 1}
-    classes: dict[str, list[ValueClass]] = {}
+        out.setdefault(max(place[test.ref] for test in rule), []).append(rule)
+    return out
+
+
+def transitions(
+    space: SearchSpace, classes: Mapping[str, Sequence[ValueClass]]
+) -> Iterator[dict[State, list[tuple[int, State]]] | None]:
+    """Yield, parameter by parameter, where each state leads that no rule forbids so far.
+
+    Args:
+        space: The space.
+        classes: The classes of values of each parameter, by path.
+
+    Yields:
+        For each state before a parameter, the positions of its classes (-1: it is not active), each with the state after it. The
+        states before the first and after the last are empty. None, and then nothing, above 20,000 states.
+    """
+    last_read = _last_reads(space, {path: i for i, path in enumerate(space.parameters)})
+    last_rules = closing(space)
+    states: dict[State, None] = {(): None}
     for position, (path, parameter) in enumerate(space.parameters.items()):
-        classes[path] = _classes(parameter.domain, readers.get(path, []))
-        following: dict[tuple[tuple[str, int], ...], int] = {}
-        for state, ways in states.items():
+        layer: dict[State, list[tuple[int, State]]] = {}
+        following: dict[State, None] = {}
+        rests = [
+            [
+                tuple(test for test in rule if test.ref != path)
+                for rule in last_rules.get(position, ())
+                if all(test.accepts(value) for test in rule if test.ref == path)
+            ]
+            for value, _ in classes[path]
+        ]
+        for state in states:
+            if len(following) > MAX_STATES:
+                yield None
+                return
+            layer[state] = []
             config = _config_of(state, classes)
-            for extended, times in _extend(parameter, state, config=config, classes=classes[path]):
-                if any(
-                    all(test.holds(_config_of(extended, classes)) for test in rule)
-                    for rule in closing.get(position, ())
-                ):
+            for k, extended in _extend(parameter, state, config=config, classes=classes[path]):
+                if k >= 0 and any(all(test.holds(config) for test in rest) for rest in rests[k]):
                     continue
                 kept = tuple(pair for pair in extended if last_read.get(pair[0], -1) > position)
-                following[kept] = following.get(kept, 0) + ways * times
+                layer[state].append((k, kept))
+                following[kept] = None
         if len(following) > MAX_STATES:
-            return None
+            yield None
+            return
+        yield layer
         states = following
-    return sum(states.values())
 
 
-def _config_of(state: Iterable[tuple[str, int]], classes: Mapping[str, Sequence[ValueClass]]) -> dict[str, Any]:
+def _config_of(state: State, classes: Mapping[str, Sequence[ValueClass]]) -> dict[str, Any]:
     """Return the representatives that a state stands for."""
     return {ref: classes[ref][k][0] for ref, k in state}
 
 
 def _extend(
     parameter: Parameter,
-    state: tuple[tuple[str, int], ...],
+    state: State,
     *,
     config: Mapping[str, Any],
     classes: Sequence[ValueClass],
-) -> list[tuple[tuple[tuple[str, int], ...], int]]:
+) -> list[tuple[int, State]]:
     if not parameter.active(config):
-        return [(state, 1)]
-    return [((*state, (parameter.path, k)), times) for k, (_, times) in enumerate(classes)]
+        return [(-1, state)]
+    return [(k, (*state, (parameter.path, k))) for k in range(len(classes))]
 
 
 def _last_reads(space: SearchSpace, place: Mapping[str, int]) -> dict[str, int]:
@@ -109,7 +158,7 @@ def _last_reads(space: SearchSpace, place: Mapping[str, int]) -> dict[str, int]:
     return last
 
 
-class _Readers:
+class Readers:
     """What later parameters and rules ask of one parameter's value."""
 
     def __init__(self) -> None:
@@ -118,20 +167,23 @@ class _Readers:
         self.tests: list[Test] = []
 
     def predicates(self) -> list[Predicate]:
+        """Return the questions; values that answer all of them alike are one class."""
         above: list[Predicate] = [lambda value, i=i: bool(value > i) for i in sorted(self.indices)]  # type: ignore[misc]
         named: list[Predicate] = [lambda value, b=b: same(value, b) for b in self.branches]  # type: ignore[misc]
         return [*above, *named, *(test.accepts for test in self.tests)]
 
     def cuts(self) -> list[float]:
+        """Return the numbers at which an answer can change."""
         ends = [end for test in self.tests for end in (test.low, test.high, *(test.values or ()), *test.excluded)]
         return [float(end) for end in (*ends, *self.indices) if end is not None]
 
 
-def _predicates(space: SearchSpace) -> dict[str, _Readers]:
-    readers: dict[str, _Readers] = {}
+def readers_of(space: SearchSpace) -> dict[str, Readers]:
+    """Return what conditions and rules ask, by the path of the parameter that they ask it of; nothing where none does."""
+    readers: dict[str, Readers] = {}
 
-    def of(path: str) -> _Readers:
-        return readers.setdefault(path, _Readers())
+    def of(path: str) -> Readers:
+        return readers.setdefault(path, Readers())
 
     for parameter in space.parameters.values():
         if parameter.parent is not None and parameter.index is not None:
@@ -149,9 +201,9 @@ def _predicates(space: SearchSpace) -> dict[str, _Readers]:
     return readers
 
 
-def _classes(domain: Domain, readers: _Readers | list[Any]) -> list[ValueClass]:
+def _classes(domain: Domain, readers: Readers | None) -> list[ValueClass]:
     """Group the values of ``domain`` by what the readers see of them."""
-    if not isinstance(readers, _Readers):
+    if readers is None:
         size = domain.size()
         return [(domain.default(), 1 if size == math.inf else int(size))]
     points: Iterable[ValueClass] = ()

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SpaceError
-from . import configure, counting, editing, nesting
+from . import configure, counting, drawing, editing, listing, nesting
 from .conditions import Clause
 from .declaration import Declaration, parse_space
 from .diff import SpaceDiff, diff
@@ -120,8 +120,10 @@ class SearchSpace:
     def sample(self, rng: np.random.Generator) -> Config:
         """Draw a configuration, top down: each active parameter from its prior, uniform without one.
 
+        With rules the distribution is that of the priors conditional on them, as if what is forbidden were drawn again.
+
         Raises:
-            SpaceError: The rules forbid 10,000 draws in a row.
+            SpaceError: The rules leave no probability, or entangle many parameters and nothing was found.
         """
         return configure.sample(self, rng)
 
@@ -162,6 +164,11 @@ class SearchSpace:
         return neighbors(self, config, rng=rng, count=count)
 
     @cached_property
+    def drawing_plan(self) -> drawing.Plan | None:
+        """How to draw what the rules leave; None when they entangle so many parameters that this is out of reach."""
+        return drawing.plan(self)
+
+    @cached_property
     def _size(self) -> int | float:
         return counting.count(self)
 
@@ -180,7 +187,7 @@ class SearchSpace:
         Raises:
             SpaceError: A parameter is continuous, so that there is no end.
         """
-        return configure.configurations(self)
+        return listing.configurations(self)
 
     def nest(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``config`` nested by submodule: ``{"value", "items"}`` under an int, ``{"value", "params"}`` else."""

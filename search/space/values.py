@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 Config = dict[str, Any]
@@ -52,6 +52,15 @@ def plain_number(value: Any) -> int | float | None:
     if hasattr(value, "dtype") and hasattr(value, "item"):
         value = value.item()
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: scalars of numpy become Python's, also within lists and mappings."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value.item() if hasattr(value, "dtype") and hasattr(value, "item") else value
 
 
 def label(value: Any) -> str:

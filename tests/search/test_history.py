@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from omniforge.errors import SpaceError
+from omniforge.errors import SpaceError, SpecError
 from omniforge.search import Candidate, Objective, Reward, SearchSpace
 from omniforge.search.history import History
 
@@ -102,3 +104,56 @@ def test_only_what_stands_for_the_same_evaluation_is_taken() -> None:
     assert history.configs == [{"x": 1}, {"x": 2}]
     assert fewer.config_hash({"x": 1}) in history.taken([])
     assert fewer.config_hash({"x": 2}) not in history.taken([])  # c was b, not its default
+
+
+@pytest.mark.parametrize(
+    ("metrics", "fidelity", "duration_s", "named"),
+    [
+        ({"accuracy": None}, None, None, "accuracy"),
+        ({"accuracy": "0.9"}, None, None, "accuracy"),
+        ({}, {"epochs": math.nan}, None, "epochs"),
+        ({}, {"epochs": "all"}, None, "epochs"),
+        ({}, None, -1.0, "duration"),
+    ],
+)
+def test_what_is_no_number_refuses_all(
+    history: History, metrics: Any, fidelity: Any, duration_s: Any, named: str
+) -> None:
+    wrong = Reward(Candidate(config(2), fidelity), metrics, duration_s=duration_s)
+    with pytest.raises(SpecError, match=named):
+        history.observe([Reward(Candidate(config(1)), {"accuracy": 0.5, "loss": 2.0}), wrong])
+    assert len(history) == 0
+
+
+def test_numbers_of_numpy_are_kept_as_json_has_them(history: History) -> None:
+    fidelity: Any = {"epochs": np.int64(3)}
+    metrics: Any = {"accuracy": np.float32(0.5), "loss": 1}
+    candidate = Candidate({"x": np.int64(3), "c": "a"}, fidelity)
+    history.observe([Reward(candidate, metrics, duration_s=np.float32(2.0))])  # type: ignore[arg-type]
+    dumped = json.loads(json.dumps(history.dump(), allow_nan=False))
+    assert dumped["observations"] == [
+        {"config": config(3), "metrics": {"accuracy": 0.5, "loss": 1.0}, "state": "succeeded",
+         "fidelity": {"epochs": 3.0}, "duration_s": 2.0}
+    ]  # fmt: skip
+
+
+def test_a_duration_that_is_not_known_is_none(history: History) -> None:
+    history.observe([Reward(Candidate(config(1)), {}, duration_s=math.nan)])
+    assert history.observations[0].duration_s is None
+
+
+def test_a_success_without_an_objective_is_logged_once(history: History, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        history.observe([Reward(Candidate(config(1)), {"loss": 1.0}), Reward(Candidate(config(2)), {}, state="failed")])
+        assert not caplog.records
+        history.observe([Reward(Candidate(config(x)), {"acuracy": 0.5}) for x in (3, 4)])
+    (record,) = caplog.records
+    assert "'acuracy'" in record.getMessage()
+    assert "accuracy, loss" in record.getMessage()
+
+
+def test_what_was_proposed_is_remembered_as_it_was(history: History) -> None:
+    handed = config(5)
+    history.propose(SPACE.config_hash(handed), handed)
+    handed["x"] = 6
+    assert history.dump()["proposed"] == [config(5)]

@@ -17,6 +17,9 @@ from ..parts import AcquisitionFunction, Observed, Surrogate
 from ..warp import Goals
 from .belief import Belief, all_bounds, believe, feasibility, limited, pure_bounds
 
+LARGEST = 1e9
+"""The most that weights and margins can be: far more than is of use, and a number to compute with."""
+
 
 @dataclass(frozen=True)
 class Setting:

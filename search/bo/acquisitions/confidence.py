@@ -9,10 +9,10 @@ from botorch.acquisition.analytic import UpperConfidenceBound
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ....errors import SpecError
+from ...strategy import check_number
 from ..parts import Acquisition, AcquisitionFunction
 from .belief import feasibility
-from .bounded import Bounded, MonteCarlo, Setting
+from .bounded import LARGEST, Bounded, MonteCarlo, Setting
 
 
 class UCB(Bounded):
@@ -26,14 +26,14 @@ class UCB(Bounded):
             few dozen evaluations lasts; 1 is one standard deviation.
 
     Raises:
-        SpecError: ``beta`` is below 0.
+        SpecError: ``beta`` is no number of at least 0.
     """
 
     name = "ucb"
     logarithmic = False
 
     def __init__(self, beta: float = 1.0) -> None:
-        self._beta = _checked(beta)
+        self._beta = check_number(beta, "beta", low=0.0, high=LARGEST)
 
     def _function(self, given: Setting) -> AcquisitionFunction:
         return _limited(UpperConfidenceBound(given.model, beta=self._beta), given)
@@ -53,7 +53,7 @@ class QUCB(MonteCarlo):
         samples: Quasi-random samples, at least 1.
 
     Raises:
-        SpecError: ``beta`` is below 0.
+        SpecError: ``beta`` is no number of at least 0.
     """
 
     name = "qucb"
@@ -61,7 +61,7 @@ class QUCB(MonteCarlo):
 
     def __init__(self, beta: float = 1.0, samples: int = 64) -> None:
         super().__init__(samples)
-        self._beta = _checked(beta)
+        self._beta = check_number(beta, "beta", low=0.0, high=LARGEST)
 
     def _function(self, given: Setting) -> AcquisitionFunction:
         model, sampler, waiting = given.model, self._sampler(given), given.waiting
@@ -77,17 +77,6 @@ class QUCB(MonteCarlo):
             return best
 
         return _limited(bound, given)
-
-
-def _checked(beta: float) -> float:
-    """Return a width.
-
-    Raises:
-        SpecError: It is below 0.
-    """
-    if not beta >= 0.0:
-        raise SpecError(f"beta is {beta!r}, expected a number of at least 0.")
-    return float(beta)
 
 
 def _limited(bound: AcquisitionFunction, given: Setting) -> AcquisitionFunction:

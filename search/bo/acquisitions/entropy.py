@@ -11,11 +11,10 @@ import math
 import torch
 from torch import Tensor
 
-from ....errors import SpecError
-from ...strategy import check_integer
+from ...strategy import check_integer, check_number
 from ..parts import AcquisitionFunction, Surrogate
 from .belief import Costly, draw, stand_in
-from .bounded import Bounded, Setting
+from .bounded import LARGEST, Bounded, Setting
 
 _TINY = 1e-30
 _LEAST = 1e-9
@@ -65,7 +64,7 @@ class JES(Bounded):
         noise: The variance of a measurement, in units of the standardized targets, above 0.
 
     Raises:
-        SpecError: ``noise`` is not above 0.
+        SpecError: ``noise`` is no number above 0.
     """
 
     name = "jes"
@@ -73,9 +72,7 @@ class JES(Bounded):
     def __init__(self, samples: int = 8, most: int = 256, noise: float = 0.01) -> None:
         self._samples = check_integer(samples, "samples", low=1)
         self._most = check_integer(most, "most", low=1)
-        if not noise > 0.0:
-            raise SpecError(f"noise is {noise!r}, expected a number above 0.")
-        self._noise = float(noise)
+        self._noise = check_number(noise, "noise", low=_LEAST, high=LARGEST)
 
     def _function(self, given: Setting) -> AcquisitionFunction:
         where, best = _optima(given, most=self._most, count=self._samples)

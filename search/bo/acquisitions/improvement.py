@@ -14,10 +14,10 @@ from botorch.acquisition.analytic import (
 from botorch.acquisition.logei import qLogExpectedImprovement, qLogNoisyExpectedImprovement
 from torch import Tensor
 
-from ....errors import SpecError
+from ...strategy import check_number
 from ..parts import Acquisition, AcquisitionFunction, Observed, Surrogate
 from .belief import pure_bounds, sampled_bounds
-from .bounded import Bounded, MonteCarlo, Setting
+from .bounded import LARGEST, Bounded, MonteCarlo, Setting
 
 _CONTENDERS = 20
 
@@ -71,15 +71,13 @@ class LogPI(Bounded):
         margin: How much better is better, in standard deviations of the targets, at least 0.
 
     Raises:
-        SpecError: ``margin`` is below 0.
+        SpecError: ``margin`` is no number of at least 0.
     """
 
     name = "pi"
 
     def __init__(self, margin: float = 0.01) -> None:
-        if not margin >= 0.0:
-            raise SpecError(f"margin is {margin!r}, expected a number of at least 0.")
-        self._margin = float(margin)
+        self._margin = check_number(margin, "margin", low=0.0, high=LARGEST)
 
     def _function(self, given: Setting) -> AcquisitionFunction:
         improves: AcquisitionFunction = LogProbabilityOfImprovement(given.model, best_f=given.best + self._margin)

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from ....errors import SpecError
 from ...cost import DurationModel
-from ...strategy import build, one_choice
+from ...strategy import build, check_number, one_choice
 from ..composition import ACQUISITIONS, Choice
 from ..parts import Acquisition, AcquisitionFunction, Observed, Surrogate
 from ..preference import Preference
 from .belief import like
+from .bounded import LARGEST
 
 
 class Cooled:
@@ -29,16 +30,14 @@ class Cooled:
         exponent: How much cost counts at the start, at least 0; 1 is improvement per second.
 
     Raises:
-        SpecError: The acquisition is no log, or ``exponent`` is below 0.
+        SpecError: The acquisition is no log, or ``exponent`` no number of at least 0.
     """
 
     logarithmic = True
 
     def __init__(self, acquisition: Choice = "auto", exponent: float = 1.0) -> None:
-        if not exponent >= 0.0:
-            raise SpecError(f"exponent is {exponent!r}, expected a number of at least 0.")
+        self._exponent = check_number(exponent, "exponent", low=0.0, high=LARGEST)
         self._inner = _logarithmic(acquisition, "cooled")
-        self._exponent = float(exponent)
         self._durations: Tensor | None = None
         self._model: DurationModel | None = None
 
@@ -73,16 +72,14 @@ class Preferred:
         beta: How much the prior counts, at least 0; None is a tenth of the budget (section 4.1), 10 without one.
 
     Raises:
-        SpecError: The acquisition is no log, or ``beta`` is below 0.
+        SpecError: The acquisition is no log, or ``beta`` no number of at least 0.
     """
 
     logarithmic = True
 
     def __init__(self, acquisition: Choice = "auto", beta: float | None = None) -> None:
-        if beta is not None and not beta >= 0.0:
-            raise SpecError(f"beta is {beta!r}, expected a number of at least 0.")
+        self._beta = None if beta is None else check_number(beta, "beta", low=0.0, high=LARGEST)
         self._inner = _logarithmic(acquisition, "prior")
-        self._beta = beta
 
     def build(self, surrogate: Surrogate, observed: Observed, *, pending: Tensor, seed: int) -> AcquisitionFunction:
         """Return the function to maximize; see `Acquisition.build`."""

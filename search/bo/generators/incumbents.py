@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ....errors import SpecError
+from ...strategy import check_integer, check_number
 from ..parts import Observed
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PARENTS = 8
 _NARROWEST = 0.02
+_LEAST = 1e-6
 
 
 class Perturbation:
@@ -31,9 +32,7 @@ class Perturbation:
     """
 
     def __init__(self, parents: int = _PARENTS) -> None:
-        if parents < 1:
-            raise SpecError(f"parents is {parents!r}, expected an integer of at least 1.")
-        self._parents = parents
+        self._parents = check_integer(parents, "parents", low=1)
 
     def generate(self, rows: Rows, observed: Observed, *, count: int, rng: np.random.Generator) -> Tensor:
         """Return about ``count`` rows; see `CandidateGenerator.generate`."""
@@ -63,12 +62,8 @@ class Shrinking:
     """
 
     def __init__(self, end: float = 0.1, everywhere: float = 0.1) -> None:
-        if not 0.0 < end <= 1.0:
-            raise SpecError(f"end is {end!r}, expected a number above 0 and at most 1.")
-        if not 0.0 <= everywhere <= 1.0:
-            raise SpecError(f"everywhere is {everywhere!r}, expected a number from 0 to 1.")
-        self._end = float(end)
-        self._everywhere = float(everywhere)
+        self._end = check_number(end, "end", low=_LEAST, high=1.0)
+        self._everywhere = check_number(everywhere, "everywhere", low=0.0, high=1.0)
 
     def generate(self, rows: Rows, observed: Observed, *, count: int, rng: np.random.Generator) -> Tensor:
         """Return ``count`` rows; see `CandidateGenerator.generate`."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ....errors import SpecError
-from ..parts import LISTED, AcquisitionFunction
+from ...space.listing import LISTED
+from ..parts import AcquisitionFunction
 from .settling import evaluate, first_new, ranked
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class ExhaustiveOptimizer:
         """Return the best new row of all; see `AcquisitionOptimizer.maximize`.
 
         Raises:
-            SpecError: The space is continuous or has more than `parts.LISTED` configurations.
+            SpecError: The space is continuous or has more than `listing.LISTED` configurations.
         """
         if rows.every is None:
             problem = (

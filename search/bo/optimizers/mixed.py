@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ...strategy import check_integer
+from ...strategy import check_flag, check_integer
 from ..parts import AcquisitionFunction
 from .exhaustive import ExhaustiveOptimizer
 from .settling import Ranked, Settling, joined
@@ -32,7 +32,7 @@ class MixedOptimizer(Settling):
     Orders have many neighbours: for each of their items four more mutations are tried, up to 64, and for a round more, up to 12,
     while there is a gain.
 
-    A space of at most `parts.LISTED` configurations is looked at as a whole instead, so that the optimum is never missed; a
+    A space of at most `listing.LISTED` configurations is looked at as a whole instead, so that the optimum is never missed; a
     costly acquisition (an attribute of its function) only up to 2,000.
 
     Args:
@@ -52,7 +52,7 @@ class MixedOptimizer(Settling):
         )
         self._neighbors = check_integer(neighbors, "neighbors", low=1)
         self._rounds = check_integer(rounds, "rounds", low=0)
-        self._exhaustive = bool(exhaustive)
+        self._exhaustive = check_flag(exhaustive, "exhaustive")
         self._all = ExhaustiveOptimizer()
 
     def lists(self, rows: Rows) -> bool:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ....errors import SpecError
-from ...strategy import check_integer
+from ...strategy import check_integer, check_number
 from ..generators import best_rows
 from ..optimizers.settling import Ranked, Settling, ascend, joined
 from ..parts import AcquisitionFunction, Observed
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from ..rows import Rows
 
 _CHANGED = 20
+_SHORTEST, _LONGEST = 1e-9, 1e9
 
 
 class RegionGenerator:
@@ -148,6 +148,4 @@ class RegionOptimizer(Settling):
 
 
 def _check_length(length: float) -> float:
-    if not isinstance(length, int | float) or not length > 0.0:
-        raise SpecError(f"length is {length!r}, expected a number above 0.")
-    return float(length)
+    return check_number(length, "length", low=_SHORTEST, high=_LONGEST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -38,6 +38,8 @@ class RegionStrategy(BayesianStrategy):
     """
 
     name: ClassVar[str] = "of-hd"
+    _regional: ClassVar[bool] = True
+    _sound: ClassVar[Mapping[str, Choice]] = {"acquisition": LOCAL}
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..surrogates.posterior_model import PosteriorModel, check_finite
-from .models import Earlier, scale_of, surrogate_maker
+from .models import Earlier, check_earlier, scale_of, surrogate_maker
 
 if TYPE_CHECKING:
     from ..parts import Surrogate
@@ -43,7 +43,7 @@ class RankWeightedEnsemble(PosteriorModel):
         super().__init__()
         self._rows = rows
         self._make = surrogate_maker(base, rows)
-        self._earlier = earlier or Earlier()
+        self._earlier = check_earlier(earlier)
         self._models: list[Surrogate] = [self._make()]
         self.scale = scale_of(self._models[0])
         self.weights = torch.ones(1, 1, dtype=torch.float64)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ....errors import SpecError
 from ...strategy import build, one_choice
 from ..warp import COMPRESSED, warp
 
@@ -97,3 +98,19 @@ class Earlier:
                 models.append(model)
             self._models = models
         return self._models
+
+
+def check_earlier(earlier: Any) -> Earlier:
+    """Return the option ``earlier`` of a surrogate; None stands for no tasks.
+
+    Raises:
+        SpecError: It is something else than `Earlier`, which only a strategy can make.
+    """
+    if earlier is None:
+        return Earlier()
+    if not isinstance(earlier, Earlier):
+        problem = f"earlier is {earlier!r}, which is not what the strategy 'of-trans' gives its surrogate."
+        raise SpecError(
+            problem, hint="Choose the strategy 'of-trans', and give it the earlier tasks as its option tasks."
+        )
+    return earlier

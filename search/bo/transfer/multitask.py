@@ -17,7 +17,7 @@ from torch import Tensor
 from ....errors import SpecError
 from ..gp import GaussianProcess
 from ..warp import COMPRESSED
-from .models import MOST_ROWS, Earlier, surrogate_maker
+from .models import MOST_ROWS, Earlier, check_earlier, surrogate_maker
 
 if TYPE_CHECKING:
     from ..rows import Rows
@@ -121,7 +121,7 @@ class MultiTaskProcess(GaussianProcess):
             problem = f"The surrogate {base!r} is no Gaussian process, so that 'multitask' cannot extend its kernel."
             raise SpecError(problem, hint="Choose 'gp' or 'of', or the method 'rgpe', which takes any surrogate.")
         self.scale = getattr(made, "scale", COMPRESSED)
-        earlier = earlier or Earlier()
+        earlier = check_earlier(earlier)
         most = min(MOST_ROWS, max(2, _MOST // max(1, len(earlier.tasks))))
         self._known = _numbered(earlier.data(rows, scale=self.scale, most=most))
         tasks = 0 if self._known is None else int(self._known[0][:, -1].max())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ....errors import SpecError
 from ...methods.proposing import Ask
 from ...space import Config
-from ...strategy import check_integer
-from ..composition import Choice
+from ...strategy import check_integer, one_choice
+from ..composition import NO_PROCESS, Choice
 from ..strategy import AUTO, BayesianStrategy
 from .earlier import EarlierTask, Known, known, winners
 
@@ -84,10 +84,21 @@ class TransferStrategy(BayesianStrategy):
         self._known: tuple[Known, ...] = ()
         self._winners: list[Config] = []
 
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), "method": self._method}
+
     def bind_space(self, space: SearchSpace, objectives: Sequence[Objective], *, seed: int) -> None:
-        """Start a search; see `SearchStrategy.bind_space`."""
+        """Start a search; see `SearchStrategy.bind_space`.
+
+        Raises:
+            SpecError: As `BayesianStrategy`; or earlier tasks are of use, and the method cannot extend the surrogate to them.
+        """
         super().bind_space(space, objectives, seed=seed)
         self._look_back()
+        name, _ = one_choice(self._base, "surrogate")
+        if self._known and self._method == "multitask" and name in NO_PROCESS:
+            problem = f"The surrogate {name!r} is no Gaussian process, so that 'multitask' cannot extend its kernel."
+            raise SpecError(problem, hint="Choose 'gp' or 'of', or the method 'rgpe', which takes any surrogate.")
 
     def _space_changed(self) -> None:
         super()._space_changed()

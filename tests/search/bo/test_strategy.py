@@ -170,10 +170,28 @@ def test_options_are_checked_before_anything_runs(options: dict[str, Any], error
         strategy({"bo": options})
 
 
-def test_options_of_parts_are_checked_when_they_are_made() -> None:
-    made = bound({"bo": {"initial": 2, "optimizer": {"mixed": {"stars": 3}}}})
-    with pytest.raises(SpecError, match=r"optimizer 'mixed' has no option 'stars'"):
-        TestBayesian.search(made, rounds=3)
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ({"bo": {"optimizer": {"mixed": {"stars": 3}}}}, "optimizer 'mixed' has no option 'stars'"),
+        ({"bo": {"acquisition": {"ucb": {"beta": "3"}}}}, "beta is '3'"),
+        ({"bo": {"suggester": {"fantasies": {"samples": 0}}}}, "samples is 0"),
+        ({"of-hd": {"surrogate": {"gp": {"kernel": "x"}}}}, "no option 'kernel'"),
+        ({"of-hd": {"acquisition": {"auto": {"patience": 0}}}}, "patience is 0"),
+        ({"of-trans": {"surrogate": {"gp": {"kernel": "x"}}}}, "no option 'kernel'"),
+        ({"seeded": {"then": {"bo": {"surrogate": {"rf": {"trees": 1}}}}}}, "trees is 1"),
+    ],
+)
+def test_options_of_parts_are_checked_when_the_space_is_bound(choice: dict[str, Any], says: str) -> None:
+    made = strategy(choice)
+    with pytest.raises(SpecError, match=says):
+        made.bind_space(CONDITIONAL, [ACCURACY], seed=0)
+
+
+@pytest.mark.parametrize("kind", ["optimizer", "generator"])
+def test_the_trust_region_is_of_another_strategy(kind: str) -> None:
+    with pytest.raises(SpecError, match=f"The {kind} 'region'"):
+        strategy({"bo": {kind: "region"}})
 
 
 def test_an_acquisition_for_one_objective_refuses_several() -> None:
@@ -184,7 +202,10 @@ def test_an_acquisition_for_one_objective_refuses_several() -> None:
 def test_the_design_needs_no_torch() -> None:
     code = """
 import sys
-from omniforge.search import Objective, SearchSpace, strategy
+from omniforge.search import Objective, SearchSpace, strategies, strategy
+for name in strategies():
+    if name != "mf-nas":
+        strategy(name).bind_space(SearchSpace.from_yaml("x: {type: float, range: [0, 1]}"), [Objective("a", "max")], seed=0)
 made = strategy("auto")
 made.bind_space(SearchSpace.from_yaml("x: {type: float, range: [0, 1]}"), [Objective("a", "max")], seed=0)
 made.generate_tasks(4)

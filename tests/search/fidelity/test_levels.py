@@ -41,7 +41,13 @@ def test_values_are_placed_on_the_ladder() -> None:
 
 def test_what_says_nothing_of_the_fidelity_is_in_full() -> None:
     found = levels("epochs", low=1, high=9, ratio=3)
-    assert [found.value(f) for f in (None, {}, {"rows": 4.0}, {"epochs": 3}, {"epochs": 12})] == [9, 9, 9, 3.0, 9]
+    assert [found.value(f) for f in (None, {}, {"epochs": 3}, {"epochs": 12})] == [9, 9, 3.0, 9]
+
+
+@pytest.mark.parametrize("fidelity", [{"rows": 4.0}, {"epochs": 0}, {"epochs": -3.0}])
+def test_another_fidelity_is_refused(fidelity: dict[str, float]) -> None:
+    with pytest.raises(SpecError, match="epochs"):
+        levels("epochs", low=1, high=9, ratio=3).value(fidelity)
 
 
 @pytest.mark.parametrize(

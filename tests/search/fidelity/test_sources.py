@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from omniforge.errors import SpecError, UnknownNameError
+from omniforge.search import Objective, SearchSpace, strategy
 from omniforge.search.fidelity.curves import Curves
 from omniforge.search.fidelity.sources import Guided, Modelled, Priors, source
 from omniforge.search.fidelity.staged import Situation
@@ -23,8 +25,10 @@ def test_sources_have_names() -> None:
     assert source({"evolution": {"population_size": 9}}).name == "{'evolution': {'population_size': 9}}"
     with pytest.raises(UnknownNameError):
         source("modle")
-    with pytest.raises(SpecError, match="chooses fidelities itself"):
-        source("asha")
+    for choice in ("asha", {"seeded": {"then": "asha"}}, {"seeded": {"then": {"seeded": {"then": "mfes"}}}}):
+        with pytest.raises(SpecError, match="chooses fidelities itself"):
+            source(choice)
+    assert isinstance(source({"seeded": {"then": "tpe"}}), Guided)
     with pytest.raises(SpecError, match="no option"):
         source({"evolution": {"size": 9}})
 
@@ -46,3 +50,30 @@ def test_the_model_waits_for_data_and_leaves_a_share_to_the_priors(make_curves: 
     found = [source("model").next(situation(many, i)) for i in range(12)]
     assert 1 <= sum(config is None for config in found) <= 8
     assert all(abs(config["x"] - 0.5) < 0.2 for config in found if config is not None)
+
+
+@pytest.mark.parametrize(
+    ("proposals", "count", "says"),
+    [
+        ({"bo": {"acquisition": "logei"}}, 2, "takes one objective, not 2"),
+        ({"bo": {"acquisition": "ehvi"}}, 1, "takes several objectives, not 1"),
+        ({"bo": {"optimizer": "exhaustive"}}, 1, "at most"),
+        ({"bo": {"acquisition": {"ucb": {"beta": "3"}}}}, 1, "beta is '3'"),
+        ({"ensemble": {"surrogate": {"rf": {"trees": 1}}}}, 1, "trees is 1"),
+    ],
+)
+def test_what_a_source_cannot_search_is_refused_when_the_space_is_bound(
+    proposals: dict[str, Any], count: int, says: str
+) -> None:
+    made = strategy({"asha": {"proposals": proposals}})
+    objectives = [Objective("f", "max"), Objective("g", "min")][:count]
+    with pytest.raises(SpecError, match=says):
+        made.bind_space(SearchSpace.from_yaml("x: {type: float, range: [0, 1]}"), objectives, seed=0)
+
+
+def test_a_space_that_a_source_cannot_search_is_not_changed_to() -> None:
+    made = strategy({"asha": {"proposals": {"bo": {"optimizer": "exhaustive"}}}})
+    made.bind_space(SearchSpace.from_yaml("x: {type: int, range: [0, 9]}"), [Objective("f", "max")], seed=0)
+    with pytest.raises(SpecError, match="at most"):
+        made.change_space(SearchSpace.from_yaml("x: {type: float, range: [0, 9]}"))
+    assert all(isinstance(candidate.config["x"], int) for candidate in made.generate_tasks(3))

@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import numpy as np
+import pytest
 from conformance.spaces import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniforge.errors import SpaceError
+from omniforge.errors import SpaceError, SpecError
 from omniforge.search import Candidate, Objective, Reward, SearchSpace, strategy
 from omniforge.search.methods.proposing import Ask, ProposingStrategy
 
@@ -89,3 +91,91 @@ def test_whatever_the_space_becomes_nothing_is_lost(drawn: list[dict[str, Any]],
     assert search() == (found, state)
     told = [seen["config"] for seen in state["history"]["observations"]]
     assert all(candidate.config in told for candidate in found[:-1])
+
+
+@pytest.mark.parametrize(
+    ("space", "objectives", "problem"),
+    [
+        ("x: {type: int, range: [1, 9]}", [Objective("a", "max")], "from_yaml"),
+        (SearchSpace.from_yaml("x: {type: int, range: [1, 9]}"), Objective("a", "max"), None),
+        (SearchSpace.from_yaml("x: {type: int, range: [1, 9]}"), ["a:max"], "Objective.parse"),
+        (SearchSpace.from_yaml("x: {type: int, range: [1, 9]}"), "a:max", "Objective.parse"),
+    ],
+)
+def test_other_kinds_of_arguments_are_refused_with_the_fix(space: Any, objectives: Any, problem: str | None) -> None:
+    made = Repeating()
+    if problem is None:
+        made.bind_space(space, objectives, seed=0)
+        return
+    with pytest.raises(SpecError) as caught:
+        made.bind_space(space, objectives, seed=0)
+    assert problem in str(caught.value.hint)
+
+
+def test_a_seed_may_be_of_numpy() -> None:
+    made = Repeating()
+    made.bind_space(SearchSpace.from_yaml("x: {type: int, range: [1, 9]}"), [Objective("a", "max")], seed=np.int64(3))
+    assert len(made.generate_tasks(np.int64(2))) == 2
+    json.dumps(made.dump())
+
+
+def test_what_is_no_state_is_refused() -> None:
+    with pytest.raises(SpecError, match="dump"):
+        bound("x: {type: int, range: [1, 9]}").load(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("auto", "bohamiann"),
+        ("auto", "of"),
+        ({"bo": {"acquisition": "ucb"}}, {"bo": {"acquisition": "ei"}}),
+        ({"bo": {"acquisition": {"ucb": {"beta": 1.0}}}}, {"bo": {"acquisition": {"ucb": {"beta": 2.0}}}}),
+        ("asha", "bohb"),
+    ],
+)
+def test_a_state_goes_to_the_composition_that_it_is_of(one: Any, other: Any) -> None:
+    space = SearchSpace.from_yaml("x: {type: float, range: [0.0, 1.0]}")
+
+    def made(choice: Any) -> Any:
+        options = {"high": 9} if choice in ("asha", "bohb") else None
+        found = strategy({choice: options} if options else choice)
+        found.bind_space(space, [Objective("a", "max")], seed=0)
+        return found
+
+    state = json.loads(json.dumps(made(one).dump()))
+    made(one).load(state)
+    with pytest.raises(SpecError):
+        made(other).load(state)
+
+
+TIGHT = "x: {type: int, range: [0,50]}\ny: {type: int, range: [0,50]}\nz: {type: bool}\nforbid: [{x: {min: 1}}, {y: {min: 2}}]"
+
+
+@pytest.mark.parametrize("spec", ["random", "tpe", "sobol", {"hyperband": {"high": 9}}])
+def test_a_space_that_rules_leave_little_of_is_searched_to_its_end(spec: Any) -> None:
+    made = strategy(spec)
+    space = SearchSpace.from_yaml(TIGHT)
+    made.bind_space(space, [Objective("a", "max")], seed=0)
+    seen = set()
+    for _ in range(30):
+        for candidate in (found := made.generate_tasks(1)):
+            space.validate(candidate.config)
+            seen.add(tuple(candidate.config.values()))
+            made.handle_rewards([Reward(candidate, {"a": float(candidate.config["y"])})])
+        if not found:
+            break
+    assert seen == {(0, y, z) for y in (0, 1) for z in (False, True)}
+    assert made.generate_tasks(3) == []
+
+
+def test_a_space_that_nothing_can_be_drawn_from_is_refused_before_anything_is_evaluated() -> None:
+    text = "x: {type: float, range: [0, 1], prior: {normal: {mean: 0.1, std: 0.001}}}"
+    space = SearchSpace.from_yaml(text + "\nforbid: [{x: {max: 0.9}}]")
+    made = strategy("random")
+    with pytest.raises(SpaceError, match="nothing to sample"):
+        made.bind_space(space, [Objective("a", "max")], seed=0)
+    made.bind_space(SearchSpace.from_yaml(text), [Objective("a", "max")], seed=0)
+    with pytest.raises(SpaceError, match="nothing to sample"):
+        made.change_space(space)
+    assert len(made.generate_tasks(2)) == 2

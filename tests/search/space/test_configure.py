@@ -137,13 +137,21 @@ def test_nothing_left_is_said_clearly():
     assert caught.value.hint == "Remove a rule or widen a range."
 
 
-def test_almost_nothing_left_is_an_error_of_sampling():
+def test_the_default_is_found_where_rules_leave_one_configuration():
     rules = "".join(f"  - {{x{k}: {{min: 1}}}}\n" for k in range(6))
     text = "".join(f"x{k}: {{type: int, range: [0...999]}}\n" for k in range(6)) + "forbid:\n" + rules
     space = SearchSpace.from_yaml(text)
-    with pytest.raises(SpaceError, match=r"line 8: forbid: the rules leave \(almost\) nothing to sample"):
-        space.sample(rng())
     assert space.default() == dict.fromkeys((f"x{k}" for k in range(6)), 0)
+
+
+def test_repair_finds_what_no_single_move_and_no_redraw_does():
+    """With 1 only (700, 700, 700) is allowed; it is nobody's neighbour."""
+    ends = "{max: 699}", "{min: 701}"
+    rules = ", ".join(f"{{a: 1, x{k}: {end}}}" for k in range(3) for end in ends)
+    text = "".join(f"x{k}: {{type: int, range: [1, 1000]}}\n" for k in range(3))
+    space = SearchSpace.from_yaml("a: {type: int, range: [0, 1], default: 0}\n" + text + f"forbid: [{rules}]")
+    assert space.repair({"a": 1, "x0": 1, "x1": 1, "x2": 1}) == {"a": 0, "x0": 1, "x1": 1, "x2": 1}
+    assert space.complete({"a": 1}) == {"a": 1, "x0": 700, "x1": 700, "x2": 700}
 
 
 def test_listing_needs_an_end():

@@ -7,7 +7,7 @@ import torch
 from omniforge.search import SearchSpace
 from omniforge.search.bo.gp import GaussianProcess
 from omniforge.search.bo.rows import Rows
-from omniforge.search.bo.transfer.ensemble import RankWeightedEnsemble, moments, rank_weights
+from omniforge.search.bo.transfer.ensemble import RankWeightedEnsemble, held_out, moments, rank_weights
 from omniforge.search.bo.transfer.models import Earlier
 
 from .conftest import value
@@ -92,3 +92,23 @@ def test_one_observation_ranks_nothing(rows: Rows, space: SearchSpace, earlier: 
     ensemble = RankWeightedEnsemble(rows, earlier=earlier)
     ensemble.fit(X[:1], Y[:1])
     assert ensemble.weights.flatten().tolist() == [0.5, 0.5, 0.0]
+
+
+def test_what_is_held_out_is_predicted_without_it(rows: Rows, space: SearchSpace) -> None:
+    X, Y = data(rows, space, 7)
+    model = GaussianProcess(rows)
+    model.fit(X, Y)
+    start = model.hyperparameters
+    found = held_out(
+        lambda: GaussianProcess(rows),
+        X,
+        Y,
+        start=start,
+        folds=3,
+        predict=lambda m, at: moments(m, at[:, None])[0][None, :, 0],
+    )
+    kept = torch.tensor([1, 2, 4, 5])
+    alone = GaussianProcess(rows)
+    alone.fit(X[kept], Y[kept], start=start, refit=False)
+    assert found.shape == (1, 7, 1)
+    torch.testing.assert_close(found[0, [0, 3, 6]], moments(alone, X[[0, 3, 6], None])[0][:, 0])
