@@ -260,6 +260,8 @@ def auto(initial: int | None = None, budget: int | None = None) -> BayesianStrat
 def of(initial: int | None = None, budget: int | None = None) -> BayesianStrategy:
     """Return the strategy for large discrete spaces and architecture cells: `BayesianStrategy` with the surrogate ``of``.
 
+    Failures count as the worst that was seen: among cells they are chance more often than a region's.
+
     Args:
         initial: Configurations before the model is used, at least 2.
         budget: How many evaluations are planned in all, at least 1.
@@ -267,4 +269,4 @@ def of(initial: int | None = None, budget: int | None = None) -> BayesianStrateg
     Raises:
         SpecError: An option is smaller.
     """
-    return BayesianStrategy(initial=initial, surrogate="of", budget=budget)
+    return BayesianStrategy(initial=initial, surrogate="of", budget=budget, failures="worst")
