@@ -28,10 +28,7 @@ def stubs() -> Path:
         ended = subprocess.run(command, capture_output=True, text=True)
         if ended.returncode:
             shutil.rmtree(partial)
-            problem = f"{CLIENT} cannot be installed: {ended.stderr.strip()[-500:]}"
-            if os.environ.get("CI"):  # there the real client has to be tested
-                pytest.fail(problem)
-            pytest.skip(problem)
+            pytest.fail(f"{CLIENT} cannot be installed: {ended.stderr.strip()[-500:]}")
         try:
             partial.rename(folder)
         except OSError:  # another worker was faster
