@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,15 +18,22 @@ class Device:
 
     Args:
         name: How objectives and reports call it.
-        kind: What computes: ``"cpu"``.
+        kind: What computes: ``"cpu"`` or ``"gpu"``.
         runtime: The name of the runtime that measures on it unless another is asked for.
         aliases: Other names that mean this device.
+        url: Where it is reached: ``https://HOST:PORT`` of a device agent, ``tvm-rpc://HOST:PORT`` of a bare TVM server;
+            ``None``: it is this machine.
+        token: What its agent asks for.
+        ca: A file with the certificate that its agent's is checked against; ``None``: the system's.
     """
 
     name: str
     kind: str = "cpu"
     runtime: str = "onnxruntime"
     aliases: tuple[str, ...] = ()
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    ca: str | None = None
 
 
 DEVICES: Mapping[str, Device] = MappingProxyType({"local": Device("local", aliases=("cpu",))})

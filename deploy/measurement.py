@@ -164,8 +164,9 @@ def _check_fit(session: Session, rows: Array) -> None:
     """Check that the rows fit the model and that it predicts finite numbers."""
     import numpy as np
 
-    if session.width and session.width != rows.shape[1]:
-        raise SpecError(f"rows has {rows.shape[1]} columns; the model expects {session.width} features.")
+    misfit = session.input.misfit(rows if session.input.batch is None else rows[: session.input.batch])
+    if misfit is not None:
+        raise SpecError(f"The rows do not fit the model: {misfit}.")
     result = session.run(rows[: min(len(rows), 8)])
     if not np.isfinite(result).all():
         raise unusable(

@@ -14,5 +14,6 @@ DEPLOYMENT_METRICS: Mapping[str, str] = MappingProxyType(
         "model_bytes": "min",  # what the model takes on disk
         "peak_memory_mb": "min",  # what loading the model and predicting at batch 1 add to the process, in MiB
         "cold_start_ms": "min",  # from the file to a session that can predict
+        "energy_mj": "min",  # of one prediction at batch 1, from a meter; absent where nothing meters it
     }
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...registry import Registry
-from .base import Runtime, RuntimeOptions, Session
+from .base import Runtime, RuntimeOptions, Session, TensorSpec
 
 RUNTIMES: Registry[type[Runtime]] = Registry("runtime", {"onnxruntime": ".onnx_runtime:OnnxRuntime"}, package=__name__)
 
-__all__ = ["RUNTIMES", "Runtime", "RuntimeOptions", "Session"]
+__all__ = ["RUNTIMES", "Runtime", "RuntimeOptions", "Session", "TensorSpec"]

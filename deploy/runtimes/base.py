@@ -37,21 +37,49 @@ class RuntimeOptions:
             raise SpecError("cpus = (): expected at least one core, or None for any.")
 
 
+@dataclass(frozen=True)
+class TensorSpec:
+    """What a model reads.
+
+    Args:
+        shape: The shape of one row, without the batch: ``(d,)`` for a table, ``(c, h, w)`` for an image; ``None`` where any
+            size fits.
+        dtype: Numpy's name of the type of the values: ``"float32"``, ``"int64"``.
+        batch: The only number of rows that the model takes; ``None``: any.
+    """
+
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+    batch: int | None = None
+
+    def misfit(self, batch: np.ndarray[Any, Any]) -> str | None:
+        """Say why a batch does not fit, as ``"[2, 4], expected [batch, 3]"``; ``None`` if it does."""
+        sizes = (self.batch, *self.shape)
+        fits = len(batch.shape) == len(sizes) and all(
+            want is None or have == want for have, want in zip(batch.shape, sizes, strict=True)
+        )
+        if fits and str(batch.dtype) == self.dtype:
+            return None
+        asked = ", ".join("any" if size is None else str(size) for size in self.shape)
+        first = "batch" if self.batch is None else str(self.batch)
+        return f"{batch.dtype} {list(batch.shape)}, expected {self.dtype} [{first}{', ' if asked else ''}{asked}]"
+
+
 class Session(ABC):
     """A model, loaded and ready. A context manager: leaving it frees the model.
 
     Attributes:
-        width: Number of features ``d`` that a row has.
+        input: What a row is.
     """
 
-    width: int
+    input: TensorSpec
 
     @abstractmethod
     def run(self, batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Predict a batch.
 
         Args:
-            batch: C-contiguous float32 ``n x d``, ``n`` at least 1.
+            batch: C-contiguous ``n x input.shape`` of the type ``input.dtype``, ``n`` at least 1.
 
         Returns:
             Float32 ``n x k``: probabilities of the ``k`` classes, or the prediction (``k`` = 1).

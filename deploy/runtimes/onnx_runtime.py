@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingDependencyError
-from .base import Runtime, RuntimeOptions, Session, unusable
+from .base import Runtime, RuntimeOptions, Session, TensorSpec, unusable
 
 try:
     import onnxruntime
@@ -27,18 +27,29 @@ _FAILURES = (
 _LOG_ERRORS = 3
 
 
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(uint8)": "uint8",
+}
+
+
 class OnnxSession(Session):
-    """A model in ONNX Runtime: one float32 input ``[batch, d]``, one output."""
+    """A model in ONNX Runtime: one input ``[batch, ...]``, one output ``[batch, k]``."""
 
     def __init__(self, session: Any) -> None:
         inputs, outputs = session.get_inputs(), session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 2 or inputs[0].type != "tensor(float)":
+        fits = len(inputs) == 1 and len(outputs) == 1 and len(inputs[0].shape) >= 2 and inputs[0].type in _DTYPES
+        if not fits:
             shapes = ", ".join(f"{value.name} {value.type}{value.shape}" for value in [*inputs, *outputs])
             raise unusable(
-                f"The model has other inputs and outputs than one float32 input [batch, d] and one output: {shapes}.",
+                f"The model has other inputs and outputs than one tensor [batch, ...] and one output: {shapes}.",
                 hint="Export it with omniforge.deploy.export_onnx.",
             )
-        self.width = inputs[0].shape[1] if isinstance(inputs[0].shape[1], int) else 0
+        first, *rest = (size if isinstance(size, int) else None for size in inputs[0].shape)
+        self.input = TensorSpec(tuple(rest), _DTYPES[inputs[0].type], first)
         self._run = session.run
         self._input = inputs[0].name
         self._outputs = [outputs[0].name]

@@ -45,7 +45,7 @@ class RuntimeSuite:
     @pytest.mark.parametrize("rows", [1, 2, 33])
     def test_a_batch_has_any_size(self, runtime: Runtime, rows: int) -> None:
         with runtime.prepare(linear_model(), device=LOCAL, options=RuntimeOptions()) as session:
-            assert session.width == 3
+            assert session.input.shape == (3,)
             assert session.run(np.ones((rows, 3), dtype=np.float32)).shape == (rows, 2)
 
     def test_a_file_and_its_content_are_the_same(self, runtime: Runtime, tmp_path: Path) -> None:

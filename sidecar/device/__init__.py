@@ -1,0 +1,1 @@
+"""The device agent: an edge machine that measures models for others, and its client."""
