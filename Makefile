@@ -9,7 +9,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast check format bench bench-peers lock image docs clean
+.PHONY: edge-tools help install run test test-fast check format bench bench-peers lock image docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -29,11 +29,15 @@ run: $(STAMP) ## a NoCode search on real data: score against ONNX Runtime latenc
 	@$(BIN)/omniforge run nocode --name breast-cancer --data .omniforge/examples/breast_cancer.csv --target diagnosis \
 	  --objective roc_auc --objective latency_ms --trials 40 --workers 2 --seed 0
 
-test: $(STAMP) ## the whole test suite, a real PostgreSQL included
+test: $(STAMP) ## the whole test suite, a real PostgreSQL and an emulated ARM machine included
+	@$(MAKE) --no-print-directory edge-tools || echo "The test of a cross-compiled model will be skipped." >&2
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
 
 test-fast: $(STAMP) ## the tests that take under ten seconds each
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile -m "not slow and not fault"
+
+edge-tools: $(STAMP) ## what the test of a cross-compiled model needs: Debian's aarch64 compiler, qemu-user, TVM's runtime
+	@PYTHON=$(BIN)/python tests/deploy/runtimes/tvm/edge_tools.sh .omniforge/edge-tools
 
 check: $(STAMP) ## format, lint, types, layering, file sizes
 	@$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from .errors import OmniForgeError, SpecError, StaleAttemptError, StoreError
 from .settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from .components.spec import JobSpec
@@ -61,8 +62,7 @@ class Client:
 
         checked = spec if isinstance(spec, JobSpec) else JobSpec.parse(spec)
         with self.store() as store:
-            check(checked, self.settings)
-            record = create_job(store, checked)
+            record = create_job(store, check(checked, self.settings).spec)
         return self._drive(record, on_update)
 
     def resume(self, job_id: str, *, on_update: Callable[[Document], None] | None = None) -> Document:
@@ -164,12 +164,12 @@ class Client:
 
     # -- models
 
-    def predict(self, model: str, frame: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, model: str, frame: pd.DataFrame | np.ndarray[Any, Any]) -> pd.DataFrame:
         """Predict with a registered model.
 
         Args:
             model: ``family``, ``family@alias`` or ``family/version``.
-            frame: The columns that the model was trained on; others are ignored.
+            frame: The columns that the model was trained on; others are ignored. Of images an array ``n x ...``.
 
         Returns:
             The column ``prediction`` and, for classes, ``proba_<class>``; one row a row of ``frame``.

@@ -20,7 +20,9 @@
     ├── ComponentError(RuntimeError)          a component of a pipeline failed; names it, carries its traceback
     ├── JobFailedError(RuntimeError)          a job ended without a model
     ├── EstimatorError(RuntimeError)          an estimator's code failed; carries its cause (estimators.causes)
-    └── SidecarError(RuntimeError)            the sidecar does not answer or refuses (sidecar.client)
+    ├── SidecarError(RuntimeError)            the sidecar does not answer or refuses (sidecar.client)
+    └── DeviceError(RuntimeError)             a device refuses; no model is to blame (sidecar.device)
+        └── DeviceLostError(ConnectionError)  does not answer; a retry can help
 
 Only entry points (the command line, an HTTP service, a pipeline component) turn these into exit codes or statuses.
 """

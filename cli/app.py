@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import doctor, init, jobs, katib, predict, run, serve, space
+from . import bench, device, doctor, export, init, jobs, katib, predict, run, serve, space
 
 app = typer.Typer(
     name="omniforge",
@@ -39,7 +39,10 @@ app.add_typer(run.compile_app, name="compile")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(space.app, name="space")
 app.add_typer(katib.app, name="katib")
+app.add_typer(device.app, name="device")
+app.command("bench")(bench.bench)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("serve", hidden=True)(serve.serve)
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ComponentError, OmniForgeError
+from ..errors import ComponentError, MissingDependencyError, OmniForgeError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,12 +46,29 @@ def exit_codes() -> Iterator[None]:
     except OmniForgeError as e:
         show_error(e)
         raise SystemExit(e.exit_code) from e
+    except ModuleNotFoundError as e:
+        show_error(_not_installed(e))
+        raise SystemExit(1) from e
     except KeyboardInterrupt:
         err().print("Interrupted.", style="yellow")
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(1) from None
+
+
+def _not_installed(error: ModuleNotFoundError) -> MissingDependencyError:
+    """Say what a small installation, an edge machine's say, lacks for a command.
+
+    Raises:
+        ModuleNotFoundError: It is a module of this package: a defect, whose traceback is wanted.
+    """
+    top = (error.name or "").partition(".")[0]
+    if not top or top == __package__.partition(".")[0]:
+        raise error
+    return MissingDependencyError(
+        f"This command needs {top}, which is not installed.", hint="Run: pip install 'omniforge[automl]'"
+    )
 
 
 @contextmanager

@@ -226,6 +226,10 @@ def show_job(document: Document) -> None:
         console.print(leaderboard_table(document, rows=10))
         if len(document["objectives"]) > 1:
             console.print("[dim]* on the Pareto front; the first row is the one recommended[/]")
+    if document["knee"]:
+        console.print(f"Task {document['knee']['task']} is recommended. {escape(document['knee']['reason'])}")
+    if document["unmeasured"]:
+        console.print(f"[yellow]{_unmeasured_text(document['unmeasured'])}[/]")
     for failure in document["failures"][:5]:
         console.print(
             f"[red]task {failure['task']} {failure['state']}[/]: {failure['cause']}: {escape(str(failure['message'] or ''))}"
@@ -239,6 +243,17 @@ def show_job(document: Document) -> None:
         console.print(f"Model:  {document['model']}")
 
 
+def _unmeasured_text(tasks: list[Document]) -> str:
+    """Say how many tasks lack measurements, and why."""
+    lost = [task for task in tasks if task["cause"] == "device_lost"]
+    parts = []
+    if lost:
+        parts.append(f"{len(lost)} without measurements, because a device was away ({lost[-1]['message']})")
+    if len(lost) < len(tasks):
+        parts.append(f"{len(tasks) - len(lost)} not measured, because they were hopeless")
+    return f"Tasks with a score: {'; '.join(parts)}."
+
+
 def finish(document: Document, *, as_json: bool, home: Path) -> None:
     """Print how a job ended and what can be done next."""
     if as_json:
@@ -250,6 +265,6 @@ def finish(document: Document, *, as_json: bool, home: Path) -> None:
         return
     prefix = "" if home == Path(".omniforge") else f"OMNIFORGE_HOME={home} "
     out().print("\nNext:")
-    out().print(f"  {prefix}omniforge predict {model} --data NEW.csv -o predictions.csv")
+    out().print(f"  {prefix}omniforge predict {model} --data FILE -o predictions.csv")
     out().print(f"  {prefix}omniforge jobs show {document['id']} --json")
     out().print(f"  {prefix}omniforge serve {model}   [dim](comes in a later release)[/]")

@@ -13,10 +13,13 @@ import typer
 
 from .console import out, print_json
 
-REQUIRED = ("torch", "botorch", "scikit-learn", "lightgbm", "onnxruntime", "skl2onnx", "mlflow", "kfp", "sqlalchemy")
+MEASURING = ("onnxruntime", "fastapi")
+SEARCHING = ("torch", "botorch", "scikit-learn", "lightgbm", "skl2onnx", "mlflow", "kfp", "sqlalchemy")
 OPTIONAL = {
     "psycopg": ("PostgreSQL as the store", "pip install 'omniforge[postgres]'"),
+    "mlperf_loadgen": ("MLPerf's scenarios in omniforge bench", "pip install 'omniforge[loadgen]'"),
 }
+_PACKAGES = {"mlperf_loadgen": "mlcommons_loadgen"}
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,16 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
 
 def examine() -> list[Finding]:
     """Return every finding."""
-    found = [_python(), *(_package(name) for name in REQUIRED)]
+    found = [_python(), *(_package(name) for name in MEASURING), *_searching()]
     found += [_optional(name, use, fix) for name, (use, fix) in OPTIONAL.items()]
+    found += _runtimes()
     checks: list[tuple[str, Callable[[], str], str]] = [
         ("resources", _resources, ""),
         ("home", _home, "Set OMNIFORGE_HOME to a folder that can be written."),
-        ("store", _store, "Check OMNIFORGE_STORE_URL."),
         ("device local", _device, "pip install onnxruntime"),
     ]
+    if not any(finding.name == "search" for finding in found):
+        checks.append(("store", _store, "Check OMNIFORGE_STORE_URL."))
     return [*found, *(_try(name, check, fix) for name, check, fix in checks)]
 
 
@@ -66,10 +71,31 @@ def _package(name: str) -> Finding:
         return Finding(name, "broken", "not installed", f"pip install {name}")
 
 
+def _searching() -> list[Finding]:
+    """Return what a search needs; one line where nothing of it is there, as on a machine that only measures."""
+    found = [_package(name) for name in SEARCHING]
+    if any(finding.status == "ok" for finding in found):
+        return found
+    return [Finding("search", "missing", "not installed: this machine can measure", "pip install 'omniforge[automl]'")]
+
+
 def _optional(name: str, use: str, fix: str) -> Finding:
     if importlib.util.find_spec(name) is None:
         return Finding(name, "missing", f"not installed; needed for {use}", fix)
-    return Finding(name, "ok", f"{importlib.metadata.version(name)}: {use}")
+    return Finding(name, "ok", f"{importlib.metadata.version(_PACKAGES.get(name, name))}: {use}")
+
+
+def _runtimes() -> list[Finding]:
+    """Return which runtimes a model can be measured with here, beside ONNX Runtime."""
+    from ..deploy.runtimes.availability import available
+
+    found = []
+    for name, one in available().items():
+        versions = ", ".join(f"{package} {version}" for package, version in one.versions.items())
+        detail = versions or "not installed"
+        detail += f"; to run models it needs {one.lacks}" if one.lacks else ""
+        found.append(Finding(f"runtime {name}", "ok" if one.usable else "missing", detail, one.install or ""))
+    return found
 
 
 def _try(name: str, check: Callable[[], str], fix: str) -> Finding:

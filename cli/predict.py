@@ -13,20 +13,22 @@ from .console import out, print_json
 
 def predict(
     model: Annotated[str, typer.Argument(help="family, family@alias or family/version.", metavar="MODEL")],
-    data: Annotated[Path, typer.Option("--data", help="CSV (.gz), Parquet or Arrow file.", metavar="FILE")],
+    data: Annotated[
+        Path, typer.Option("--data", help="CSV (.gz), Parquet or Arrow file; .npy or .npz for images.", metavar="FILE")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.", metavar="OUT.csv")],
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of a CSV file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Predict: columns `prediction` and, for classes, `proba_<class>`."""
     from ..client import Client
-    from ..data import read_table
+    from ..data import is_tensor_file, read_rows, read_table
     from ..files import replacing
 
     client = Client()
     version = client.model(model)
-    frame = read_table(data, delimiter=delimiter)
-    predictions = client.predict(model, frame)
+    rows = read_rows(data) if is_tensor_file(data) else read_table(data, delimiter=delimiter)
+    predictions = client.predict(model, rows)
     try:
         with replacing(output) as temporary:
             predictions.to_csv(temporary, index=False)

@@ -13,8 +13,16 @@ from .console import err, interruptible, out, print_json
 app = typer.Typer(help="Run a search to its end.", no_args_is_help=True)
 compile_app = typer.Typer(help="Compile a pipeline for Kubeflow.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Option("--data", help="CSV (.gz), Parquet or Arrow file.", metavar="FILE")]
-Target = Annotated[str, typer.Option("--target", help="The column to predict.", metavar="COL")]
+Data = Annotated[
+    Path, typer.Option("--data", help="CSV (.gz), Parquet or Arrow file; .npz for images.", metavar="FILE")
+]
+OwnData = Annotated[
+    Path | None,
+    typer.Option("--data", help="As for nocode; default: the estimator's own, if it brings any.", metavar="FILE"),
+]
+Target = Annotated[
+    str | None, typer.Option("--target", help="The column to predict; in an .npz file the array (y).", metavar="COL")
+]
 Task = Annotated[str, typer.Option("--task", help="auto, classification or regression.")]
 Objectives = Annotated[
     list[str] | None,
@@ -39,6 +47,20 @@ Space = Annotated[Path | None, typer.Option("--space", help="A search space (YAM
 Seed = Annotated[int, typer.Option("--seed", help="Of everything that is random.", min=0)]
 Name = Annotated[str, typer.Option("--name", help="Names the job and the model family; default: the data file.")]
 Wait = Annotated[str, typer.Option("--wait", help="adaptive, sync, quantile or async: how rounds wait for stragglers.")]
+Stopping = Annotated[
+    str,
+    typer.Option(
+        "--stopping", help="auto, median, learning-curve or none: when the training of a candidate is cut short."
+    ),
+]
+Measure = Annotated[
+    str, typer.Option("--measure", help="all or promising: which candidates the devices measure, after their training.")
+]
+Runtimes = Annotated[
+    list[str] | None,
+    typer.Option("--runtime", help="Measure the winner with this runtime too; repeat for several.", metavar="NAME"),
+]
+Tuning = Annotated[str, typer.Option("--tuning", help="How long TVM is tuned for the winner, with --runtime tvm.")]
 TrialTimeout = Annotated[str | None, typer.Option("--trial-timeout", help="End a candidate after this long.")]
 MemoryMb = Annotated[int | None, typer.Option("--memory-mb", help="Memory limit of one candidate, MiB.", min=64)]
 Drop = Annotated[list[str] | None, typer.Option("--drop", help="Leave a column out; repeat for several.")]
@@ -55,7 +77,7 @@ Show = Annotated[bool, typer.Option("--show", help="Print the pipeline as a tree
 @app.command("nocode")
 def nocode(
     data: Data,
-    target: Target,
+    target: Target = None,
     task: Task = "auto",
     objective: Objectives = None,
     trials: Trials = 50,
@@ -66,6 +88,10 @@ def nocode(
     seed: Seed = 0,
     name: Name = "",
     wait: Wait = "adaptive",
+    stopping: Stopping = "auto",
+    measure: Measure = "all",
+    runtime: Runtimes = None,
+    tuning: Tuning = "2m",
     trial_timeout: TrialTimeout = None,
     memory_mb: MemoryMb = None,
     drop: Drop = None,
@@ -82,8 +108,8 @@ def nocode(
 @app.command("hpo")
 def hpo(
     estimator: Annotated[str, typer.Option("--estimator", help="An estimator bundle's folder.", metavar="BUNDLE_DIR")],
-    data: Data,
-    target: Target,
+    data: OwnData = None,
+    target: Target = None,
     task: Task = "auto",
     objective: Objectives = None,
     trials: Trials = 50,
@@ -94,6 +120,10 @@ def hpo(
     seed: Seed = 0,
     name: Name = "",
     wait: Wait = "adaptive",
+    stopping: Stopping = "auto",
+    measure: Measure = "all",
+    runtime: Runtimes = None,
+    tuning: Tuning = "2m",
     trial_timeout: TrialTimeout = None,
     memory_mb: MemoryMb = None,
     drop: Drop = None,
@@ -158,7 +188,20 @@ def _spec(given: dict[str, Any]) -> dict[str, Any]:
 
     fields = {
         key: given[key]
-        for key in ("target", "task", "trials", "workers", "strategy", "seed", "name", "wait", "memory_mb", "delimiter")
+        for key in (
+            "target",
+            "task",
+            "trials",
+            "workers",
+            "strategy",
+            "seed",
+            "name",
+            "wait",
+            "stopping",
+            "measure",
+            "memory_mb",
+            "delimiter",
+        )
     }
     fields["strategy"] = _strategy(given["strategy"])
     space = given["space"]
@@ -170,12 +213,14 @@ def _spec(given: dict[str, Any]) -> dict[str, Any]:
         fields["space"] = SearchSpace.from_yaml(space).to_dict()
     return {
         **fields,
-        "data": str(given["data"]),
+        "data": None if given["data"] is None else str(given["data"]),
         "objectives": tuple(given["objective"] or ()),
         "drop": tuple(given["drop"] or ()),
         "categorical": tuple(given["categorical"] or ()),
         "time_budget_s": parse_duration(given["time_budget"]),
         "trial_timeout_s": parse_duration(given["trial_timeout"], name="trial timeout"),
+        "runtimes": tuple(given["runtime"] or ()),
+        "tuning_s": parse_duration(given["tuning"], name="tuning budget"),
     }
 
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import leaderboard
+from .measured import unmeasured
+from .tradeoff import explain_knee
 
 if TYPE_CHECKING:
     from ..search import Objective
@@ -55,6 +57,8 @@ def job_document(store: Store, job: JobRecord, *, top: int | None = None) -> dic
         "started_at": _iso(job.started_at),
         "finished_at": _iso(job.finished_at),
         "failures": [_failure(task) for task in tasks if task.state in ("failed", "timeout")],
+        "unmeasured": [{"task": t.number, "cause": t.cause, "message": t.message} for t in unmeasured(tasks)],
+        "knee": _knee(tasks, objectives),
         "reasons": (job.plan or {}).get("reasons", []),
         "space": _space(job),
         "error": job.error,
@@ -74,6 +78,14 @@ def _summary(
         "best": None if best is None else leaderboard.row(best),
         "tasks": counts,
     }
+
+
+def _knee(tasks: list[TaskRecord], objectives: list[Objective]) -> dict[str, Any] | None:
+    """Return which task of the front is recommended, and why; None for one objective, and without a front."""
+    if len(objectives) < 2:
+        return None
+    explained = explain_knee(tasks, objectives)
+    return None if explained is None else {"task": explained.task.number, "reason": explained.reason}
 
 
 def _phases(job: JobRecord) -> list[str]:

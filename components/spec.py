@@ -8,7 +8,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ..errors import SpecError
 
@@ -25,8 +33,10 @@ class JobSpec(BaseModel):
 
     kind: Literal["nocode", "hpo"] = "nocode"
     name: str = Field(default="", max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$|^$")
-    data: str = Field(min_length=1, description="a CSV (.gz), Parquet or Arrow file")
-    target: str = Field(min_length=1, description="the column to predict")
+    data: str = Field(
+        description="a CSV (.gz), Parquet or Arrow file, or an .npz file of tensors; empty: the estimator's own"
+    )
+    target: str = Field(description="the column or array to predict")
     task: Literal["auto", "classification", "regression"] = "auto"
     estimator: str = Field(default="tabular", description="a bundle's folder, or the name of a provisioned one")
     objectives: tuple[str, ...] = Field(default=(), description="METRIC[:max|min][@DEVICE][<=BOUND]; first is primary")
@@ -36,7 +46,14 @@ class JobSpec(BaseModel):
     strategy: str | dict[str, Any] = "auto"
     space: dict[str, Any] | None = Field(default=None, description="replaces the estimator's own search space")
     wait: Literal["adaptive", "sync", "quantile", "async"] = "adaptive"
-    stopping: Literal["median", "learning-curve"] = Field(default="median", description="when a training is cut short")
+    stopping: Literal["auto", "median", "learning-curve", "none"] = Field(
+        default="auto", description="when a training is cut short; auto: by the median, never with several objectives"
+    )
+    measure: Literal["all", "promising"] = Field(default="all", description="which candidates the devices measure")
+    runtimes: tuple[str, ...] = Field(default=(), description="what else the winner is measured with on this machine")
+    tuning_s: float = Field(
+        default=120.0, gt=0, description="how long TVM is tuned for the winner, where it is asked for"
+    )
     trial_timeout_s: float | None = Field(default=None, gt=0)
     memory_mb: int | None = Field(default=None, ge=64, description="limit of one task estimator")
     drop: tuple[str, ...] = ()
@@ -44,10 +61,30 @@ class JobSpec(BaseModel):
     delimiter: str | None = None
     seed: int = Field(default=0, ge=0, lt=2**31)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_data(cls, values: Any) -> Any:
+        """Fill what need not be said: of an ``.npz`` file the target and the estimator, of an estimator its own data."""
+        if not isinstance(values, dict):
+            return values
+        filled = {key: value for key, value in values.items() if not (key in ("data", "target") and value is None)}
+        nocode = filled.get("kind", "nocode") == "nocode"
+        if str(filled.get("data", "")).endswith(".npz"):
+            filled["target"] = filled.get("target") or "y"
+            filled = {"estimator": "image", **filled} if nocode else filled
+        return filled if nocode else {"data": "", "target": "", **filled}
+
+    @field_validator("data", "target")
+    @classmethod
+    def _given(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("kind") == "nocode":
+            raise ValueError(f"Expected {'a file' if info.field_name == 'data' else 'a column'}")
+        return value
+
     @field_validator("data")
     @classmethod
     def _absolute_when_local(cls, value: str) -> str:
-        return value if "://" in value else str(Path(value).expanduser().absolute())
+        return value if "://" in value or not value else str(Path(value).expanduser().absolute())
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> JobSpec:
@@ -121,6 +158,9 @@ class JobPlan:
         stopping: The rule by which a training is cut short, where ``early_stopping`` is on.
         reasons: Sentences for the person: what was chosen and why.
         space_versions: The earlier versions of the space, oldest first, each ``{"space", "hash"}``.
+        measure: Which candidates the devices measure: ``all`` or ``promising``.
+        runtimes: What else the winner is measured with on this machine.
+        tuning_s: How long TVM is tuned for the winner, where it is among ``runtimes``.
         schema_version: The form of this record.
     """
 
@@ -147,6 +187,9 @@ class JobPlan:
     schema_version: int = 1
     space_versions: list[dict[str, Any]] = field(default_factory=list)
     stopping: str = "median"
+    measure: str = "all"
+    runtimes: list[str] = field(default_factory=list)
+    tuning_s: float = 120.0
 
     @property
     def space_version(self) -> int:

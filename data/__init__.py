@@ -1,4 +1,4 @@
-"""Read, profile and prepare tabular data. It trains nothing and knows nothing of jobs.
+"""Read, profile and prepare tables and tensors. It trains nothing and knows nothing of jobs.
 
 Importing this package is light: pandas and pyarrow are loaded on first use.
 """
@@ -17,16 +17,24 @@ if TYPE_CHECKING:
     from .profiling import profile_table as profile_table
     from .reading import data_version as data_version
     from .reading import read_table as read_table
+    from .tensor_planning import TensorPlan as TensorPlan
+    from .tensor_reading import is_tensor_file as is_tensor_file
+    from .tensor_reading import read_rows as read_rows
+    from .tensor_reading import read_tensors as read_tensors
 
 _LAZY = {
     "ColumnProfile": ".profile",
     "DataProfile": ".profile",
     "FeaturePlan": ".planning",
     "PreparedData": ".prepared",
+    "TensorPlan": ".tensor_planning",
     "data_version": ".reading",
+    "is_tensor_file": ".tensor_reading",
     "prepare": ".preparation",
     "profile_table": ".profiling",
+    "read_rows": ".tensor_reading",
     "read_table": ".reading",
+    "read_tensors": ".tensor_reading",
 }
 
 __all__ = [
@@ -34,10 +42,14 @@ __all__ = [
     "DataProfile",
     "FeaturePlan",
     "PreparedData",
+    "TensorPlan",
     "data_version",
+    "is_tensor_file",
     "prepare",
     "profile_table",
+    "read_rows",
     "read_table",
+    "read_tensors",
 ]
 
 

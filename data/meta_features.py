@@ -15,8 +15,8 @@ from .profile import DataProfile
 def meta_features(profile: DataProfile) -> dict[str, float]:
     """Return the meta-features of a profile; every profile has the same names."""
     features = profile.features
-    count = max(len(features), 1)
-    cells = max(profile.rows * len(features), 1)
+    count = max(len(features) if profile.kind == "table" else math.prod(profile.shape), 1)
+    cells = max(profile.rows * count, 1)
     skewness = sorted(min(abs(column.skewness), 20.0) for column in features if column.skewness is not None) or [0.0]
     signals = sorted((column.signal for column in features), reverse=True) or [0.0]
     categories = [column.distinct for column in features if column.kind == "categorical"] or [0]

@@ -1,4 +1,4 @@
-"""Prepare a data file for training: profile, split, fit the plans, and write it all, once and atomically.
+"""Prepare a data file, a table or tensors, for training: profile, split, fit the plans, write it once and atomically.
 
 A folder that holds the same data prepared in the same way is used as it is. Else everything is written into a temporary
 folder beside it, which then takes its place: a reader sees the whole of it or nothing.
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ..errors import DataError
@@ -31,9 +30,11 @@ from .profile import DataProfile
 from .profiling import profile_table
 from .reading import check_file, data_version, read_table
 from .splitting import SPLITS, split_rows, strata_of
-from .target import read_target
+from .target import Target, read_target
+from .tensor_reading import is_tensor_file, read_tensors
+from .tensors import profile_tensors, read_tensor_target, write_tensors
 
-Array = npt.NDArray[Any]
+Fill = Callable[[Path], Mapping[str, Any]]
 
 
 def prepare(
@@ -53,13 +54,13 @@ def prepare(
     """Prepare a data file into a folder, or return what is there if it is the same.
 
     Args:
-        path: The data file; see ``read_table``.
-        target: The column to predict.
+        path: The data file: a table (see ``read_table``), or an ``.npz`` file of tensors (see ``read_tensors``).
+        target: The column to predict, or the array.
         out_dir: The folder, made if it is missing. Prepared data of other content or options is replaced.
         task: ``auto``, ``classification`` or ``regression``.
         seed: Of the split.
         valid_fraction: The share of rows for validation.
-        test_fraction: The share of rows for the test.
+        test_fraction: The share of rows for the test; a file of tensors may bring its own test split.
         drop: Columns to leave out.
         categorical: Columns to take as categories whatever they look like.
         delimiter: What separates the cells of a CSV file; see ``read_table``.
@@ -89,12 +90,31 @@ def prepare(
         existing = _existing(out_dir)
     if existing is not None and existing.key == key:
         return existing
-    frame = read_table(path, target=target, delimiter=delimiter, drop=drop)
-    profile = profile_table(frame, target, task=task, categorical=categorical)
+    record = {"format": FORMAT, "key": key, "data_version": version, "source": Path(path).name, "options": options}
+    profile, fill = _read_tensors(Path(path), options) if is_tensor_file(path) else _read_table(Path(path), options)
     if accept is not None:
         accept(profile)
-    record = {"format": FORMAT, "key": key, "data_version": version, "source": Path(path).name, "options": options}
-    return _write(frame, profile, out_dir, record=record)
+    return _write(profile, fill, out_dir, record=record)
+
+
+def _read_table(path: Path, options: Mapping[str, Any]) -> tuple[DataProfile, Fill]:
+    """Return the profile of a table, and what writes it split and encoded into a folder."""
+    name, drop, categorical = options["target"], options["drop"], options["categorical"]
+    frame = read_table(path, target=name, delimiter=options["delimiter"], drop=drop)
+    profile = profile_table(frame, name, task=options["task"], categorical=categorical)
+    target = read_target(frame[profile.target], task=profile.task, source=profile.source)
+    return profile, lambda folder: _write_table(frame, target, profile, folder, options)
+
+
+def _read_tensors(path: Path, options: Mapping[str, Any]) -> tuple[DataProfile, Fill]:
+    """Return the profile of a data set of tensors, and what writes it split and normalized into a folder."""
+    given = [name for name in ("drop", "categorical", "delimiter") if options[name]]
+    if given:
+        raise DataError(f"{path} holds arrays and has no columns; {given[0]!r} is for tables.", hint="Leave it out.")
+    table = read_tensors(path, options["target"])
+    target = read_tensor_target(table, options["target"], task=options["task"])
+    shares = {name: options[name] for name in ("valid_fraction", "test_fraction", "seed")}
+    return profile_tensors(table, target), lambda folder: write_tensors(table, target, folder, **shares)
 
 
 def _existing(out_dir: Path) -> PreparedData | None:
@@ -113,37 +133,18 @@ def _existing(out_dir: Path) -> PreparedData | None:
     return None
 
 
-def _write(frame: pd.DataFrame, profile: DataProfile, out_dir: Path, *, record: Mapping[str, Any]) -> PreparedData:
-    """Split, fit and write into a temporary folder that takes the place of ``out_dir``."""
-    options = record["options"]
-    target = read_target(frame[profile.target], task=profile.task, source=profile.source)
-    if not target.present.all():
-        frame = frame[target.present].reset_index(drop=True)
-    strata = strata_of(target.y, classes=None if target.classes is None else len(target.classes))
-    parts = split_rows(
-        strata,
-        valid_fraction=options["valid_fraction"],
-        test_fraction=options["test_fraction"],
-        seed=options["seed"],
-    )
-    rows = {split: frame.iloc[parts[split]].reset_index(drop=True) for split in SPLITS}
-    plans = {encoding: fit_plan(rows["train"], profile, encoding) for encoding in ENCODINGS}
+def _write(profile: DataProfile, fill: Fill, out_dir: Path, *, record: Mapping[str, Any]) -> PreparedData:
+    """Write into a temporary folder that takes the place of ``out_dir``."""
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
     try:
-        for split in SPLITS:
-            for encoding, plan in plans.items():
-                np.save(temporary / f"{split}_{encoding}.npy", plan.transform(rows[split]))
-            np.save(temporary / f"{split}_y.npy", target.y[parts[split]])
-            rows[split].to_parquet(temporary / f"{split}_rows.parquet", index=False)
         full = {
             **record,
             "target": profile.target,
             "task": profile.task,
             "classes": None if profile.classes is None else list(profile.classes),
-            "sizes": {split: len(parts[split]) for split in SPLITS},
             "profile": dataclasses.replace(profile, source=record["source"]).to_dict(),
-            "plans": {encoding: plan.to_dict() for encoding, plan in plans.items()},
+            **fill(temporary),
         }
         (temporary / RECORD_NAME).write_text(json.dumps(full, allow_nan=False), encoding="utf-8")
         temporary.chmod(0o755)
@@ -152,6 +153,28 @@ def _write(frame: pd.DataFrame, profile: DataProfile, out_dir: Path, *, record: 
             return PreparedData.load(out_dir)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_table(
+    frame: pd.DataFrame, target: Target, profile: DataProfile, folder: Path, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Split a table, fit its plans, write its arrays; return its sizes and plans."""
+    if not target.present.all():
+        frame = frame[target.present].reset_index(drop=True)
+    strata = strata_of(target.y, classes=None if target.classes is None else len(target.classes))
+    shares = {name: options[name] for name in ("valid_fraction", "test_fraction", "seed")}
+    parts = split_rows(strata, **shares)
+    rows = {split: frame.iloc[parts[split]].reset_index(drop=True) for split in SPLITS}
+    plans = {encoding: fit_plan(rows["train"], profile, encoding) for encoding in ENCODINGS}
+    for split in SPLITS:
+        for encoding, plan in plans.items():
+            np.save(folder / f"{split}_{encoding}.npy", plan.transform(rows[split]))
+        np.save(folder / f"{split}_y.npy", target.y[parts[split]])
+        rows[split].to_parquet(folder / f"{split}_rows.parquet", index=False)
+    return {
+        "sizes": {split: len(parts[split]) for split in SPLITS},
+        "plans": {encoding: plan.to_dict() for encoding, plan in plans.items()},
+    }
 
 
 @contextlib.contextmanager

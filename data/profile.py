@@ -1,4 +1,7 @@
-"""What is known about a table: its columns, its task and what to be careful about. Plain values, no data."""
+"""What is known about a table or a set of tensors: its columns or its shape, its task, and what to be careful about.
+
+Plain values, no data.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any, Literal
 
 Kind = Literal["numeric", "categorical", "boolean", "datetime", "identifier", "constant"]
 Task = Literal["classification", "regression"]
+DataKind = Literal["table", "image", "sequence", "tokens"]
 Label = bool | int | float | str  # a class, as the file has it
 
 FEATURE_KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "datetime")
@@ -65,7 +69,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class DataProfile:
-    """A table and its target.
+    """A table, or a set of tensors, and its target.
 
     Args:
         source: The file, as it was given.
@@ -79,6 +83,8 @@ class DataProfile:
         dropped: Columns that the user left out.
         duplicate_rows: Rows that repeat an earlier row, target included.
         warnings: What was decided and could surprise, in full sentences.
+        kind: What a row is; ``columns`` is empty unless it is a table's.
+        shape: The shape of a row that is a tensor, as a model reads it (``c x h x w``, ``t x f``, ``t``); else empty.
     """
 
     source: str
@@ -92,11 +98,21 @@ class DataProfile:
     dropped: tuple[str, ...] = ()
     duplicate_rows: int = 0
     warnings: tuple[str, ...] = ()
+    kind: DataKind = "table"
+    shape: tuple[int, ...] = ()
 
     @property
     def features(self) -> tuple[ColumnProfile, ...]:
         """The columns that become features."""
         return tuple(column for column in self.columns if column.used)
+
+    @property
+    def contents(self) -> str:
+        """What the rows are, for people: ``"12 columns used"``, ``"images of 3 x 32 x 32"``."""
+        if self.kind == "table":
+            return f"{len(self.features)} columns used"
+        plural = {"image": "images", "sequence": "sequences"}.get(self.kind, self.kind)
+        return f"{plural} of {' x '.join(str(size) for size in self.shape)}"
 
     def meta_features(self) -> dict[str, float]:
         """Return numbers that say how alike two data sets are; see ``meta_features.py``."""
@@ -115,6 +131,7 @@ class DataProfile:
             "columns": [column.to_dict() for column in self.columns],
             "dropped": list(self.dropped),
             "warnings": list(self.warnings),
+            "shape": list(self.shape),
         }
 
     @classmethod
@@ -128,5 +145,6 @@ class DataProfile:
                 "columns": tuple(ColumnProfile.from_dict(column) for column in values["columns"]),
                 "dropped": tuple(values["dropped"]),
                 "warnings": tuple(values["warnings"]),
+                "shape": tuple(values.get("shape", ())),
             }
         )

@@ -60,6 +60,38 @@ def split_rows(strata: Array, *, valid_fraction: float, test_fraction: float, se
                 hint="The defaults are valid_fraction=0.2 and test_fraction=0.2.",
             )
     rng = np.random.default_rng(seed)
+    parts = _dealt(strata, valid_fraction=valid_fraction, test_fraction=test_fraction, rng=rng)
+    return {name: _ordered(rows, strata, rng) for name, rows in parts.items()}
+
+
+def split_beside(strata: Array, *, test: Array, valid_fraction: float, seed: int) -> dict[str, Array]:
+    """Split the rows that are not in a given test split, each part in stratified order.
+
+    Args:
+        strata: The stratum of each of ``n`` rows, integers from 0.
+        test: The row numbers of the test split, at least one; at least two rows of other numbers are left.
+        valid_fraction: The share of the other rows for validation, above 0 and at most 0.9.
+        seed: Of the shuffle.
+
+    Returns:
+        Row numbers (int64) by split: ``train``, ``valid``, ``test``; together each row once.
+
+    Raises:
+        SpecError: The fraction is out of range.
+    """
+    if not 0.0 < valid_fraction <= 0.9:
+        raise SpecError(
+            f"valid_fraction = {valid_fraction}: expected a share between 0 and 1 that leaves at least 0.1 for training."
+        )
+    rng = np.random.default_rng(seed)
+    others = np.setdiff1d(np.arange(len(strata)), test)
+    dealt = _dealt(strata[others], valid_fraction=valid_fraction, test_fraction=0.0, rng=rng)
+    parts = {"train": others[dealt["train"]], "valid": others[dealt["valid"]], "test": rng.permutation(test)}
+    return {name: _ordered(rows, strata, rng) for name, rows in parts.items()}
+
+
+def _dealt(strata: Array, *, valid_fraction: float, test_fraction: float, rng: np.random.Generator) -> dict[str, Array]:
+    """Deal shuffled row numbers to the splits, stratum by stratum."""
     shuffled = rng.permutation(len(strata))
     parts: dict[str, list[Array]] = {name: [] for name in SPLITS}
     owed_valid = owed_test = 0.0  # what rounding has left over so far: totals are exact, not only each stratum nearly
@@ -68,13 +100,13 @@ def split_rows(strata: Array, *, valid_fraction: float, test_fraction: float, se
         count = len(rows)
         owed_test += test_fraction * count
         owed_valid += valid_fraction * count
-        test = int(np.clip(round(owed_test), 1 if count >= 3 else 0, max(count - 2, 0)))
+        test = int(np.clip(round(owed_test), 1 if count >= 3 and test_fraction else 0, max(count - 2, 0)))
         valid = int(np.clip(round(owed_valid), 1 if count >= 2 else 0, max(count - test - 1, 0)))
         owed_test -= test
         owed_valid -= valid
         for name, part in zip(("test", "valid", "train"), np.split(rows, [test, test + valid]), strict=True):
             parts[name].append(part)
-    return {name: _ordered(np.concatenate(parts[name]), strata, rng) for name in SPLITS}
+    return {name: np.concatenate(parts[name]) for name in SPLITS}
 
 
 def _ordered(rows: Array, strata: Array, rng: np.random.Generator) -> Array:

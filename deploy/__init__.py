@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from .devices import DEVICES as DEVICES
     from .devices import Device as Device
     from .devices import find_device as find_device
+    from .devices import read_devices as read_devices
     from .export.agreement import Agreement as Agreement
     from .export.agreement import check_agreement as check_agreement
+    from .export.deployable import ExportReport as ExportReport
+    from .export.deployable import make_deployable as make_deployable
     from .export.onnx_model import OnnxModel as OnnxModel
     from .export.onnx_model import export_onnx as export_onnx
+    from .export.quantization import QuantizationReport as QuantizationReport
+    from .export.quantization import quantize as quantize
+    from .isolated import measure_isolated as measure_isolated
     from .measurement import MeasureOptions as MeasureOptions
     from .measurement import measure as measure
     from .report import DeploymentReport as DeploymentReport
@@ -48,8 +54,10 @@ _LAZY = {
     "DEVICES": ".devices",
     "DeploymentReport": ".report",
     "Device": ".devices",
+    "ExportReport": ".export.deployable",
     "MeasureOptions": ".measurement",
     "OnnxModel": ".export.onnx_model",
+    "QuantizationReport": ".export.quantization",
     "RUNTIMES": ".runtimes",
     "Runtime": ".runtimes",
     "RuntimeOptions": ".runtimes",
@@ -57,7 +65,11 @@ _LAZY = {
     "check_agreement": ".export.agreement",
     "export_onnx": ".export.onnx_model",
     "find_device": ".devices",
+    "make_deployable": ".export.deployable",
     "measure": ".measurement",
+    "measure_isolated": ".isolated",
+    "quantize": ".export.quantization",
+    "read_devices": ".devices",
 }
 
 __all__ = [
@@ -68,15 +80,21 @@ __all__ = [
     "Agreement",
     "DeploymentReport",
     "Device",
+    "ExportReport",
     "MeasureOptions",
     "OnnxModel",
+    "QuantizationReport",
     "Runtime",
     "RuntimeOptions",
     "Session",
     "check_agreement",
     "export_onnx",
     "find_device",
+    "make_deployable",
     "measure",
+    "measure_isolated",
+    "quantize",
+    "read_devices",
 ]
 
 

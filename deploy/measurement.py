@@ -1,71 +1,44 @@
-"""Measure one exported model on one device: cold start, latency, throughput, size, peak memory.
+"""Measure one exported model on one device: cold start, latency, throughput, size, peak memory, energy.
 
-Latency is the time of one prediction of one row, in this process, by default on one thread: what repeats best on a
-machine that also does other work. Time is taken until the median is known well enough or the budget is spent. The
-caller gives a folder for locks when several processes could measure on this machine at once.
+Latency is the time of one prediction of one row, in this process, by default on one thread and one core: what repeats
+best on a machine that also does other work. It is taken by turns with a reference (:mod:`.interleaving`,
+:mod:`.reference`), until the median ratio is known well enough or the budget is spent. The caller gives a folder for
+locks when several processes could measure on this machine at once.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SpecError
-from .devices import Device, describe_host, find_device
+from .devices import Device, find_device
+from .energy import energy_of, find_meter
+from .hardware import describe_host
+from .interleaving import Clock, Lane
+from .latency import take_latency, take_throughput, warm_up
 from .locking import device_lock
 from .memory import PeakMemory
-from .report import DeploymentReport, Spread
-from .runtimes import RUNTIMES, Runtime, RuntimeOptions, Session
+from .options import MeasureOptions
+from .pinning import free_core, on_cores
+from .reference import ReferenceModel, calibrated_ms, calibration_key, describe_reference, prepare_reference
+from .report import DeploymentReport, Reference, Spread
+from .rows import check_finite, fit_rows, single_batches
+from .runtimes import RUNTIMES, Runtime, Session
 from .runtimes.base import unusable
+from .timings import summarize
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
-Clock = Callable[[], int]
-
-_PARTS = 4  # the median has to hold over the quarters of the measurement
-_SINGLES = 256  # distinct rows that latency cycles through: trees take other branches for other rows
-_TAIL_REPEATS = 1000  # where time allows, as many predictions as a 99th percentile needs
-_SETTLE_SHARE = 0.15  # of the time for latencies: a few milliseconds alone say nothing about a machine at work
-_THROUGHPUT_SHARE = 0.25
-
-
-@dataclass(frozen=True)
-class MeasureOptions:
-    """How thorough a measurement is.
-
-    Args:
-        budget_s: Time for latency and throughput together, in seconds; above 0. A model that is slower than the budget
-            allows still gets ``min_repeats`` predictions.
-        warmup_s: Time for predictions that are not counted, at least 3 of them.
-        min_repeats: Predictions at batch 1 below which no figure is given.
-        precision: Latency is known well enough when the confidence interval of the median and the change of the median
-            from one quarter of the samples to another are within this part of it.
-        batch: Rows in one prediction of the throughput; a slow model gets fewer.
-        runtime: Threads, cores and the runtime's own settings.
-        lock_timeout_s: How long to wait for another process that measures on this device.
-    """
-
-    budget_s: float = 0.4
-    warmup_s: float = 0.03
-    min_repeats: int = 20
-    precision: float = 0.02
-    batch: int = 256
-    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
-    lock_timeout_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        for name in ("budget_s", "warmup_s", "min_repeats", "precision", "batch", "lock_timeout_s"):
-            if not getattr(self, name) > 0:
-                raise SpecError(f"{name} = {getattr(self, name)}: expected more than 0.")
+__all__ = ["MeasureOptions", "measure"]
 
 
 def measure(
@@ -77,21 +50,25 @@ def measure(
     options: MeasureOptions | None = None,
     lock_dir: str | Path | None = None,
     clock: Clock = time.perf_counter_ns,
+    on_start: Callable[[], None] | None = None,
 ) -> DeploymentReport:
     """Measure a model.
 
     Args:
         path: The ONNX file.
-        rows: Real rows to predict, ``n x d`` with ``n`` at least 1; converted to float32.
+        rows: Real rows to predict, ``n x input.shape`` with ``n`` at least 1; converted to the type that the model reads
+            where that loses nothing but precision.
         device: The device, or its name.
         runtime: The runtime, or its name; ``None``: the device's own.
         options: How thorough; ``None``: the defaults.
-        lock_dir: A folder for locks, the same for every process that measures on this machine; ``None``: no lock.
+        lock_dir: A folder for locks and for the reference's calibration, the same for every process that measures on this
+            machine; ``None``: no lock, and latencies are as fast as the machine was just then.
         clock: Nanoseconds, never going back.
+        on_start: Called once, when the device is this process's.
 
     Raises:
         UnknownNameError: There is no such device or runtime.
-        SpecError: ``rows`` is not a table of numbers, or it does not fit the model.
+        SpecError: ``rows`` are not numbers, or they do not fit the model.
         MeasurementError: The model cannot be loaded or run, predicts something that is not finite, or the device stays
             busy. ``retryable`` says whether another try can help.
     """
@@ -99,55 +76,117 @@ def measure(
     device = find_device(device) if isinstance(device, str) else device
     if not isinstance(runtime, Runtime):
         runtime = RUNTIMES.get(runtime or device.runtime)()
-    rows = _as_rows(rows)
-    size = _model_bytes(Path(path))
     lock = device_lock(Path(lock_dir), device.name, timeout_s=options.lock_timeout_s) if lock_dir else nullcontext()
-    started = time.perf_counter()
-    memory = PeakMemory()
-    with lock, _on_cores(options.runtime.cpus):
-        memory.start()
-        before = clock()
-        session = runtime.prepare(Path(path), device=device, options=options.runtime)
-        cold_start_ms = (clock() - before) / 1e6
-        with session:
-            _check_fit(session, rows)
-            _warm_up(session, rows, warmup_s=options.warmup_s, clock=clock)
-            peak_mb = memory.read_mb()
-            with _no_garbage_collection():
-                latencies = _latencies(session, rows, options=options, clock=clock)
-                batch = _throughput_batch(latencies, options)
-                throughput = _throughput(session, rows, batch=batch, budget_s=options.budget_s, clock=clock)
-    percentiles, spread = _summary(latencies)
-    metrics = percentiles | {
-        "throughput_rps": throughput,
-        "model_bytes": float(size),
-        "cold_start_ms": cold_start_ms,
-    }
-    if peak_mb is not None:
-        metrics["peak_memory_mb"] = peak_mb
-    return DeploymentReport(
-        metrics=metrics,
-        device=device.name,
-        runtime=runtime.name,
-        repeats=len(latencies),
-        spread=spread,
-        batch=batch,
-        threads=options.runtime.threads,
-        memory_source=memory.source,
-        versions=runtime.versions(),
-        host=describe_host(),
-        duration_s=time.perf_counter() - started,
-    )
+    with lock:
+        if on_start is not None:
+            on_start()
+        work = _Measurement(device, runtime, options, clock, None if lock_dir is None else Path(lock_dir))
+        return work.do(Path(path), rows)
 
 
-def _as_rows(rows: Array) -> Array:
-    """Return ``rows`` as a C-contiguous float32 table."""
-    import numpy as np
+class _Measurement:
+    """One measurement, step by step; the device is held meanwhile."""
 
-    table = np.ascontiguousarray(rows, dtype=np.float32)
-    if table.ndim != 2 or len(table) == 0:
-        raise SpecError(f"rows has the shape {list(table.shape)}; expected n x d with at least one row.")
-    return table
+    def __init__(
+        self, device: Device, runtime: Runtime, options: MeasureOptions, clock: Clock, calibration_dir: Path | None
+    ) -> None:
+        self._device, self._runtime, self._options, self._clock = device, runtime, options, clock
+        self._calibration_dir = calibration_dir
+        self._host = describe_host()
+
+    def do(self, path: Path, rows: Array) -> DeploymentReport:
+        """Load the model, check it, and measure everything."""
+        began_s = time.perf_counter()
+        options, device, clock = self._options, self._device, self._clock
+        size = _model_bytes(path)
+        meter = find_meter(device.kind) if device.url is None else f"none: {device.name} has no agent to read one"
+        memory, wanted = PeakMemory(), options.runtime
+        if wanted.cpus is None and wanted.threads == 1 and options.pin and device.url is None:
+            wanted = replace(wanted, cpus=free_core())
+        with on_cores(wanted.cpus):
+            memory.start()
+            before = clock()
+            session = self._runtime.prepare(path, device=device, options=wanted)
+            cold_start_ms = (clock() - before) / 1e6
+            with session, _no_garbage_collection():
+                rows = fit_rows(rows, session.input)
+                check_finite(session, rows)
+                warm_up(session, rows, warmup_s=options.warmup_s, clock=clock)
+                peak_mb = memory.read_mb()
+                report = self._take_turns(session, rows)
+                energy = energy_of(session.run, single_batches(rows, session.input), meter)
+        metrics = {**report.metrics, "model_bytes": float(size)}
+        if device.url is None:  # else it was compiled here and sent there: neither says anything about the device
+            metrics["cold_start_ms"] = cold_start_ms
+            if peak_mb is not None:
+                metrics["peak_memory_mb"] = peak_mb
+        if energy.mj is not None:
+            metrics["energy_mj"] = energy.mj
+        return replace(
+            report,
+            metrics=metrics,
+            tuned=getattr(session, "tuned", None),
+            energy_mj=energy.mj,
+            energy_source=energy.source,
+            energy_predictions=energy.predictions,
+            energy_s=energy.seconds,
+            memory_source=memory.source if device.url is None else "none: the device is bare",
+            duration_s=time.perf_counter() - began_s,
+        )
+
+    def _take_turns(self, session: Session, rows: Array) -> DeploymentReport:
+        """Measure latency and throughput beside the reference, where there is one."""
+        settings = self._options.runtime
+        found: ReferenceModel | str = "it was not asked for"
+        if self._options.reference:
+            found = prepare_reference(self._runtime, device=self._device, options=settings)
+        if isinstance(found, str):
+            return replace(self._timed(session, rows, None, None), reference_note=found)
+        with found.session:
+            lane = found.lane(self._clock)
+            calibrated = None
+            if self._calibration_dir is not None:
+                key = calibration_key(self._device, found.runtime, threads=settings.threads, host=self._host)
+                calibrated = calibrated_ms(lane, lock_dir=self._calibration_dir, key=key, clock=self._clock)
+            return self._timed(session, rows, lane, partial(describe_reference, found.runtime, calibrated=calibrated))
+
+    def _timed(
+        self, session: Session, rows: Array, lane: Lane | None, describe: Callable[[Lane], Reference] | None
+    ) -> DeploymentReport:
+        """Return a report of the times; what else there is to say is added to it."""
+        options, clock = self._options, self._clock
+        latency = take_latency(session, rows, reference=lane, options=options, clock=clock)
+        batch, ratio = take_throughput(session, rows, latency=latency, reference=lane, options=options, clock=clock)
+        reference = None
+        if describe is not None and latency.reference is not None:
+            reference = describe(latency.reference)
+        unit_ms = 1e-6 if reference is None else reference.latency_ms
+        timings, found = summarize(latency.lane.times, ratio=latency.ratio, unit_ms=unit_ms), latency.ratio
+        intervals = dict(timings.intervals)
+        if reference is not None:
+            intervals["ratio"] = (found.low, found.high)
+        return DeploymentReport(
+            metrics={**timings.metrics, "throughput_rps": 1e3 * batch / max(ratio.value * unit_ms, 1e-9)},
+            device=self._device.name,
+            runtime=self._runtime.name,
+            repeats=len(latency.lane.times),
+            spread=Spread(
+                iqr_ms=timings.iqr_ms,
+                low_ms=found.low * unit_ms,
+                high_ms=found.high * unit_ms,
+                drift=found.drift,
+                iqr_share=found.iqr,
+                attempts=latency.attempts,
+            ),
+            batch=batch,
+            threads=options.runtime.threads,
+            ratio=None if reference is None else found.value,
+            reference=reference,
+            intervals=intervals,
+            raw=timings.raw,
+            versions=self._runtime.versions(),
+            host=self._host,
+        )
 
 
 def _model_bytes(path: Path) -> int:
@@ -160,111 +199,6 @@ def _model_bytes(path: Path) -> int:
     return size + (beside.stat().st_size if beside.is_file() else 0)
 
 
-def _check_fit(session: Session, rows: Array) -> None:
-    """Check that the rows fit the model and that it predicts finite numbers."""
-    import numpy as np
-
-    misfit = session.input.misfit(rows if session.input.batch is None else rows[: session.input.batch])
-    if misfit is not None:
-        raise SpecError(f"The rows do not fit the model: {misfit}.")
-    result = session.run(rows[: min(len(rows), 8)])
-    if not np.isfinite(result).all():
-        raise unusable(
-            "The model predicts NaN or infinity on real rows.",
-            hint="Training diverged, or the export is wrong: such a model is no candidate.",
-        )
-
-
-def _warm_up(session: Session, rows: Array, *, warmup_s: float, clock: Clock) -> None:
-    single = rows[:1]
-    end = clock() + round(warmup_s * 1e9)
-    runs = 0
-    while runs < 3 or clock() < end:
-        session.run(single)
-        runs += 1
-
-
-def _latencies(session: Session, rows: Array, *, options: MeasureOptions, clock: Clock) -> list[int]:
-    """Return the times of single predictions in nanoseconds, as many as are needed or the budget allows."""
-    singles = [rows[i : i + 1] for i in range(min(len(rows), _SINGLES))]
-    budget_ns = options.budget_s * (1.0 - _THROUGHPUT_SHARE) * 1e9
-    started = clock()
-    times: list[int] = []
-    target = max(options.min_repeats, 8 * _PARTS)
-    run = session.run
-    while True:
-        for at in range(len(times), target):
-            single = singles[at % len(singles)]
-            before = clock()
-            run(single)
-            after = clock()
-            times.append(after - before)
-            if after - started > budget_ns and at + 1 >= options.min_repeats:
-                return times
-        enough = target >= _TAIL_REPEATS and clock() - started > _SETTLE_SHARE * budget_ns
-        if enough and _is_stable(times, precision=options.precision):
-            return times
-        target = round(target * 1.5)
-
-
-def _is_stable(times: Sequence[int], *, precision: float) -> bool:
-    """Say whether the median is known to within ``precision`` of itself, and holds over time."""
-    median, spread = _spread(times)
-    return spread.high_ms - spread.low_ms <= 2 * precision * median and spread.drift <= 2 * precision
-
-
-def _spread(times: Sequence[int]) -> tuple[float, Spread]:
-    """Return the median in milliseconds, and how ``times``, in nanoseconds and in order, scatter around it."""
-    import numpy as np
-
-    values = np.asarray(times, dtype=np.float64) / 1e6
-    ordered = np.sort(values)
-    count = len(ordered)
-    reach = 0.98 * count**0.5  # 1.96 standard deviations of Binomial(count, 1/2): the interval of any distribution
-    first, median, third = np.percentile(ordered, [25.0, 50.0, 75.0])
-    quarters = [float(np.median(part)) for part in np.array_split(values, _PARTS) if len(part)]
-    spread = Spread(
-        iqr_ms=float(third - first),
-        low_ms=float(ordered[max(int(count / 2 - reach), 0)]),
-        high_ms=float(ordered[min(int(count / 2 + reach), count - 1)]),
-        drift=(max(quarters) - min(quarters)) / max(float(median), 1e-9),
-    )
-    return float(median), spread
-
-
-def _summary(times: Sequence[int]) -> tuple[dict[str, float], Spread]:
-    """Return the latencies' percentiles in milliseconds, and how they scatter."""
-    import numpy as np
-
-    median, spread = _spread(times)
-    p90, p99 = np.percentile(np.asarray(times, dtype=np.float64) / 1e6, [90.0, 99.0])
-    return {"latency_ms": median, "latency_p90_ms": float(p90), "latency_p99_ms": float(p99)}, spread
-
-
-def _throughput_batch(latencies: Sequence[int], options: MeasureOptions) -> int:
-    """Return how many rows to predict at once: fewer for a model that would take longer than the budget for them."""
-    budget_ns = options.budget_s * _THROUGHPUT_SHARE * 1e9
-    affordable = int(budget_ns / max(sorted(latencies)[len(latencies) // 2], 1))
-    return max(1, min(options.batch, affordable))
-
-
-def _throughput(session: Session, rows: Array, *, batch: int, budget_s: float, clock: Clock) -> float:
-    """Return how many rows a second are predicted in batches of ``batch``."""
-    import numpy as np
-
-    many = np.ascontiguousarray(np.resize(rows, (batch, rows.shape[1])))
-    budget_ns = budget_s * _THROUGHPUT_SHARE * 1e9
-    started = before = clock()
-    times: list[int] = []
-    while before - started < budget_ns or not times:
-        session.run(many)
-        after = clock()
-        times.append(after - before)
-        before = after
-    settled = times[1:] or times  # the first batch of this size also allocates
-    return batch / max(float(np.median(settled)) / 1e9, 1e-9)
-
-
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     """Keep Python's collector from running in the middle of a prediction."""
@@ -275,20 +209,3 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-@contextmanager
-def _on_cores(cpus: tuple[int, ...] | None) -> Iterator[None]:
-    """Keep this thread, and the threads that it starts, on ``cpus``."""
-    if cpus is None:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, cpus)
-    except OSError as e:
-        raise SpecError(f"cpus = {cpus}: cannot run there; this process may use {sorted(before)}.") from e
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

@@ -59,6 +59,37 @@ class PeakMemory:
         return 0
 
 
+def resident_bytes(pid: int, proc: Path = Path("/proc")) -> int:
+    """Return what is resident of a process; 0 where that is unknown.
+
+    Args:
+        pid: The process's id.
+        proc: Where procfs is.
+    """
+    try:
+        return int((proc / str(pid) / "statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):
+        return 0
+
+
+def group_resident_bytes(leader: int, proc: Path = Path("/proc")) -> int:
+    """Return what is resident in the processes of a process group; pages that they share count for each.
+
+    Args:
+        leader: The process id of the group's leader.
+        proc: Where procfs is; without one it is 0.
+    """
+    total = 0
+    for status in proc.glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(fields[2]) == leader:
+            total += int(fields[21]) * resource.getpagesize()
+    return total
+
+
 def _all_time_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # KiB on Linux
 

@@ -14,17 +14,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import BundleError, SpaceError, UnknownNameError
-from .entry_point import bind, load_class
-from .manifest import FILE_NAME, Deployment, Fidelity, Inference, Manifest, Resources, read_manifest
+from .entry_point import bind, load_class, load_function
+from .manifest import FILE_NAME, Data, Deployment, Fidelity, Inference, Manifest, Resources, read_manifest
 
 if TYPE_CHECKING:
     from ..search.space import SearchSpace
     from .sdk import TaskEstimator
 
-__all__ = ["BUNDLES", "Bundle", "Deployment", "Fidelity", "Inference", "Resources", "load_bundle"]
+__all__ = ["BUNDLES", "Bundle", "Data", "Deployment", "Fidelity", "Inference", "Resources", "load_bundle"]
 
 #: The bundles that come with Omniforge, by name.
-BUNDLES: Mapping[str, Path] = MappingProxyType({"tabular": Path(__file__).parent / "tabular"})
+BUNDLES: Mapping[str, Path] = MappingProxyType({name: Path(__file__).parent / name for name in ("tabular", "image")})
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Bundle:
         space: The search space of the class's ``**model_args``.
         metrics: Goal (``"max"`` or ``"min"``) by name of every metric that it scores.
         primary_by_task: The metric that each task optimizes by default.
+        data: What it reads, and the data that it brings along.
         fidelity: How much training a candidate gets; ``None``: it cannot be varied.
         resources: What one training needs.
         inference: What batch inference needs.
@@ -55,6 +56,7 @@ class Bundle:
     space: SearchSpace
     metrics: Mapping[str, str]
     primary_by_task: Mapping[str, str]
+    data: Data
     fidelity: Fidelity | None
     resources: Resources
     inference: Inference
@@ -77,6 +79,19 @@ class Bundle:
         if task not in self.primary_by_task:
             raise UnknownNameError(f"task of bundle {self.name!r}", task, self.primary_by_task)
         return self.primary_by_task[task]
+
+    def load_data(self) -> object:
+        """Call the bundle's function that loads its own data and return what it returns.
+
+        Raises:
+            BundleError: The bundle brings no data, or its module does not import or has no such function.
+        """
+        if self.data.load is None:
+            raise BundleError(
+                f"Bundle {self.name!r} brings no data of its own.",
+                hint=f"Name a function in {FILE_NAME}: data: {{load: 'dataset:load', target: y}}.",
+            )
+        return load_function(self.data.load, root=self.root, bundle=self.name)()
 
     def estimator_class(self) -> type[TaskEstimator]:
         """Import the entry point and return its class, bound to the bundle's space and primary metric.
@@ -124,6 +139,7 @@ def _read(root: Path) -> Bundle:
         space=_space(manifest, root),
         metrics=MappingProxyType(dict(manifest.metrics)),
         primary_by_task=MappingProxyType(manifest.primary_by_task()),
+        data=manifest.data,
         fidelity=manifest.fidelity,
         resources=manifest.resources,
         inference=manifest.inference,

@@ -1,4 +1,4 @@
-"""From ``"module:Class"`` of a bundle to a class that can be run, or an error that says why not."""
+"""From ``"module:Class"`` of a bundle to a class that can be run (or a function), or an error that says why not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import inspect
 import sys
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,21 @@ def load_class(entry_point: str, *, root: Path, bundle: str) -> type:
     is_what = "is not a class" if found is not None else "does not exist"
     hint = f"Classes of {module_name}: {', '.join(classes)}." if classes else None
     raise BundleError(f"Bundle {bundle!r}: {attribute!r} in module {module_name!r} {is_what}.", hint=hint)
+
+
+def load_function(entry_point: str, *, root: Path, bundle: str) -> Callable[[], object]:
+    """Import a function that is called without arguments; see :func:`load_class` for the arguments.
+
+    Raises:
+        BundleError: The module does not import (with the real error), or has no such function.
+    """
+    module_name, _, attribute = entry_point.partition(":")
+    found = getattr(_import(module_name, root=root, bundle=bundle), attribute, None)
+    if callable(found):
+        function: Callable[[], object] = found
+        return function
+    is_what = "is not a function" if found is not None else "does not exist"
+    raise BundleError(f"Bundle {bundle!r}: {attribute!r} in module {module_name!r} {is_what}.")
 
 
 def bind(cls: type, members: Mapping[str, Any], *, bundle: str) -> type[TaskEstimator]:

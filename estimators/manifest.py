@@ -20,6 +20,7 @@ _MemoryMb = Annotated[int, Field(gt=0)]
 _Count = Annotated[int, Field(ge=1)]
 _CountOrNone = Annotated[int, Field(ge=0)]
 _PositiveOrNone = Annotated[float, Field(gt=0)] | None
+_EntryPoint = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 _Strict = ConfigDict(extra="forbid")
 
 
@@ -87,6 +88,24 @@ class Deployment:
     latency_ms: _PositiveOrNone = None
 
 
+@dataclass(frozen=True)
+class Data:
+    """What the estimator reads, and the data that it brings along.
+
+    Args:
+        reads: ``table``, ``tensor`` (images, sequences, tokens), or ``any``: it finds out itself.
+        load: ``"module:function"`` in the bundle: it returns a data frame, or arrays by name as an ``.npz`` file of
+            tensors has them; ``None``: the bundle brings no data.
+        target: The column or array to predict of that data.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _Strict
+
+    reads: Literal["table", "tensor", "any"] = "any"
+    load: _EntryPoint | None = None
+    target: str = "y"
+
+
 class Manifest(BaseModel):
     """The fields of ``estimator.yaml``."""
 
@@ -96,11 +115,12 @@ class Manifest(BaseModel):
     version: str = Field(pattern=r"^\d+\.\d+\.\d+([-+][0-9A-Za-z.-]+)?$")
     description: str = ""
     tasks: list[str] = Field(min_length=1)
-    entry_point: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    entry_point: _EntryPoint
     preload: list[str] = []
     space: Any
     metrics: dict[str, Literal["max", "min"]] = Field(min_length=1)
     primary: Any = None
+    data: Data = Data()
     fidelity: Fidelity | None = None
     resources: Resources = Resources()
     inference: Inference = Inference()
@@ -188,6 +208,7 @@ def _describe(error: Any, root: yaml.MappingNode) -> str:
 def _known_fields(location: Sequence[str | int]) -> list[str]:
     """Return the fields that the part of the manifest at ``location`` knows."""
     parts: dict[str, type] = {
+        "data": Data,
         "fidelity": Fidelity,
         "resources": Resources,
         "inference": Inference,

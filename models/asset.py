@@ -20,9 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import SpecError, StoreError
 from .generation import environment_text, mlmodel_text, predict_source, requirements_text
-from .signature import input_names, signature_of
+from .signature import input_names, signature_of, tensor_signature_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,22 +45,23 @@ def write_asset(
     target: str,
     metrics: Mapping[str, float],
     lineage: Mapping[str, Any],
-    example_rows: pd.DataFrame,
+    example_rows: pd.DataFrame | np.ndarray[Any, Any],
 ) -> Path:
     """Write a model asset; an asset that is there already is replaced.
 
     Args:
         folder: The asset's folder; its parent is made if it is missing.
-        onnx_path: The exported model: float32 features in, probabilities in the order of ``classes`` or prediction out.
+        onnx_path: The exported model: features or a tensor in, probabilities in the order of ``classes`` or prediction out.
         plan: The feature plan, a JSON object.
-        transform_source: Python source that defines ``transform(plan, frame)``, raw rows to float32 features. It is
+        transform_source: Python source that defines ``transform(plan, rows)``, raw rows to what the model reads. It is
             pasted into ``predict.py``: standard library, numpy and pandas only, no relative import.
         task: ``"classification"`` or ``"regression"``.
         classes: The labels as JSON values (text, number, boolean); ``None`` for regression.
-        target: The column that is predicted.
+        target: The column or array that is predicted.
         metrics: Value by name.
         lineage: What the model comes from, a JSON object: data version, space, plan, code, environment, seed, job.
-        example_rows: Some raw rows; they tell the types of the columns, and five of them become the input example.
+        example_rows: Some raw rows, at least one: a data frame for a model of tables, an array ``n x ...`` for a model of
+            images, sequences or tokens. They tell the types, and a few of them become the input example.
 
     Returns:
         The folder, absolute.
@@ -71,10 +74,14 @@ def write_asset(
     if not Path(onnx_path).is_file():
         raise SpecError(f"There is no exported model {onnx_path}.")
     folder = Path(folder).absolute()
-    inputs = input_names(plan, [str(name) for name in example_rows.columns], target=target)
-    signature = signature_of(example_rows, inputs, classes=classes)
+    inputs, signature, tensor = _described(example_rows, plan, target=target, classes=classes)
     source = predict_source(
-        transform_source, task=task, target=target, inputs=inputs, class_count=len(classes) if classes else None
+        transform_source,
+        task=task,
+        target=target,
+        inputs=inputs,
+        class_count=len(classes) if classes else None,
+        tensor=tensor,
     )
     about = {
         "format": FORMAT,
@@ -181,11 +188,24 @@ def _write_description(folder: Path, about: Mapping[str, Any]) -> None:
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
-def _example(rows: pd.DataFrame, inputs: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a few rows as JSON objects."""
+def _described(
+    rows: pd.DataFrame | np.ndarray[Any, Any], plan: Mapping[str, Any], *, target: str, classes: Sequence[Any] | None
+) -> tuple[list[str], dict[str, list[dict[str, Any]]], str | None]:
+    """Return the names of the inputs, the signature, and for arrays the shape and type of a batch for people."""
+    if isinstance(rows, np.ndarray):
+        shape = " x ".join(["n", *(str(size) for size in rows.shape[1:])])
+        return [], tensor_signature_of(rows, classes=classes), f"{shape}, {rows.dtype}"
+    inputs = input_names(plan, [str(name) for name in rows.columns], target=target)
+    return inputs, signature_of(rows, inputs, classes=classes), None
+
+
+def _example(rows: pd.DataFrame | np.ndarray[Any, Any], inputs: Sequence[str]) -> list[Any]:
+    """Return a few rows as JSON objects, or one row that is an array as nested lists."""
+    if isinstance(rows, np.ndarray):
+        return list(rows[:1].tolist())
     present = [name for name in inputs if name in rows.columns]
     text = rows[present].head(_EXAMPLES).to_json(orient="records", date_format="iso", force_ascii=False)
-    example: list[dict[str, Any]] = json.loads(text)
+    example: list[Any] = json.loads(text)
     return example
 
 

@@ -14,11 +14,17 @@ from ..errors import SpecError
 
 _RUNS_ON = ("numpy", "onnxruntime", "pandas")
 _TEMPLATE_NAMES = frozenset({"FOLDER", "InputError", "Model", "ROWS_AT_ONCE", "main", "read_rows"})
-_TEMPLATE = Path(__file__).with_name("predict.py.j2")
+_TABLES, _TENSORS = "predict.py.j2", "predict_tensors.py.j2"
 
 
 def predict_source(
-    transform_source: str, *, task: str, target: str, inputs: Sequence[str], class_count: int | None
+    transform_source: str,
+    *,
+    task: str,
+    target: str,
+    inputs: Sequence[str],
+    class_count: int | None,
+    tensor: str | None = None,
 ) -> str:
     """Return the source of the stand-alone inference function.
 
@@ -28,15 +34,21 @@ def predict_source(
         target: The column that is predicted.
         inputs: The raw columns that the model reads.
         class_count: Number of classes; ``None`` for regression.
+        tensor: The shape and type of the rows where they are arrays, as people read it; ``None`` for tables.
 
     Raises:
         SpecError: ``transform_source`` does not parse, has no such function, or imports relatively.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False).from_string(  # noqa: S701  # Python, not HTML
-        _TEMPLATE.read_text(encoding="utf-8")
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701  # Python, not HTML
     )
+    template = templates.get_template(_TABLES if tensor is None else _TENSORS)
     about = f"Predict {target} ({task})." if class_count is None else f"Predict {target} ({class_count} classes)."
     source = template.render(
         target=_in_docstring(target),
@@ -44,7 +56,8 @@ def predict_source(
         class_count=class_count,
         transform_source=_pasted(transform_source),
         description=repr(about.replace("%", "%%")),
-        columns_help=repr(", ".join(inputs).replace("%", "%%")),
+        columns_help=repr((tensor or ", ".join(inputs)).replace("%", "%%")),
+        shape=tensor or "",
     )
     ast.parse(source)  # a defect of the template must not reach an asset
     return source

@@ -12,25 +12,29 @@ from ..errors import DataError, StoreError
 from .asset import read_asset
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
-def predict(asset_dir: str | Path, frame: pd.DataFrame) -> pd.DataFrame:
+def predict(asset_dir: str | Path, frame: pd.DataFrame | np.ndarray[Any, Any]) -> pd.DataFrame:
     """Predict raw rows with the model asset in a folder.
 
     Args:
         asset_dir: The folder of the asset; its files are checked against their hashes first.
-        frame: ``n`` raw rows. Columns that the model does not read are ignored; their order does not matter.
+        frame: ``n`` raw rows. Columns that the model does not read are ignored; their order does not matter. For a model
+            of images, sequences or tokens an array ``n x ...``, in the shape and type of its training data.
 
     Returns:
-        A table with the index of ``frame``: ``prediction`` (labels in their own type), and for a classification
+        A table with the index of ``frame``, or numbered from 0: ``prediction`` (labels in their own type), and for a classification
         ``proba_<class>`` for each class.
 
     Raises:
         StoreError: There is no asset, or a file of it was changed.
-        DataError: A column is missing, or a cell cannot be read as what the column holds.
+        DataError: A column is missing, a cell cannot be read as what the column holds, or the rows are a table where the
+            model reads arrays, or the other way round.
     """
     folder = Path(asset_dir)
+    _check_kind(folder, frame)
     module = load_inference(folder)
     try:
         result: pd.DataFrame = module.Model(folder).predict(frame)
@@ -38,6 +42,19 @@ def predict(asset_dir: str | Path, frame: pd.DataFrame) -> pd.DataFrame:
         message = str(e)
         raise DataError(message[:1].upper() + message[1:]) from e
     return result
+
+
+def _check_kind(folder: Path, frame: pd.DataFrame | np.ndarray[Any, Any]) -> None:
+    (first, *_) = read_asset(folder, verify=False)["signature"]["inputs"] or [{}]
+    wanted = first.get("tensor-spec")
+    if wanted is not None and hasattr(frame, "columns"):
+        shape = " x ".join(["n", *(str(size) for size in wanted["shape"][1:])])
+        raise DataError(
+            f"The model reads arrays ({shape}, {wanted['dtype']}), not a table.",
+            hint="Give an .npy or .npz file: numpy.save('rows.npy', rows).",
+        )
+    if wanted is None and not hasattr(frame, "columns"):
+        raise DataError("The model reads a table, not an array.", hint="Give a CSV, Parquet or Arrow file of rows.")
 
 
 def load_inference(folder: Path) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 _TYPES = {"b": "boolean", "i": "double", "u": "double", "f": "double", "M": "datetime"}  # by numpy's kind
@@ -25,6 +26,21 @@ def input_names(plan: Mapping[str, Any], columns: Sequence[str], *, target: str)
     return [name for name in columns if name != target]
 
 
+def tensor_signature_of(
+    rows: np.ndarray[Any, Any], *, classes: Sequence[Any] | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the signature of a model whose rows are arrays: one tensor in, the columns of a prediction out.
+
+    The tensor has no name: MLflow passes it on as it is, where it would wrap one with a name in a dictionary.
+
+    Args:
+        rows: Example rows, ``n x ...``, in the shape and type of the training data.
+        classes: The classes; ``None`` for regression.
+    """
+    tensor = {"dtype": str(rows.dtype), "shape": [-1, *(int(size) for size in rows.shape[1:])]}
+    return {"inputs": [{"type": "tensor", "tensor-spec": tensor}], "outputs": _outputs(classes)}
+
+
 def signature_of(
     rows: pd.DataFrame, inputs: Sequence[str], *, classes: Sequence[Any] | None
 ) -> dict[str, list[dict[str, Any]]]:
@@ -38,9 +54,12 @@ def signature_of(
         classes: The classes; ``None`` for regression.
     """
     given = [{"name": name, "type": _type_of(rows, name), "required": True} for name in inputs]
+    return {"inputs": given, "outputs": _outputs(classes)}
+
+
+def _outputs(classes: Sequence[Any] | None) -> list[dict[str, Any]]:
     outputs = [{"name": "prediction", "type": _label_type(classes), "required": True}]
-    outputs += [{"name": f"proba_{label}", "type": "double", "required": True} for label in classes or ()]
-    return {"inputs": given, "outputs": outputs}
+    return outputs + [{"name": f"proba_{label}", "type": "double", "required": True} for label in classes or ()]
 
 
 def _type_of(rows: pd.DataFrame, name: str) -> str:

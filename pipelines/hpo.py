@@ -16,8 +16,8 @@ from .pair import search_pair, settled
 @dsl.pipeline(name="omniforge-hpo", description="Tune an estimator, after it has shown that it runs.")
 def hpo(
     estimator: str,
-    data: str,
-    target: str,
+    data: str = "",
+    target: str = "",
     job: str = "",
     name: str = "",
     task: str = "auto",
@@ -28,6 +28,10 @@ def hpo(
     strategy: str = "auto",
     space: str = "",
     wait: str = "adaptive",
+    stopping: str = "auto",
+    measure: str = "all",
+    runtimes: List[str] = [],  # noqa: B006, UP006
+    tuning: str = "",
     trial_timeout: str = "",
     memory_mb: int = 0,
     drop: List[str] = [],  # noqa: B006, UP006
@@ -40,8 +44,9 @@ def hpo(
         start(
             kind="hpo", data=data, target=target, job=job, name=name, task=task, estimator=estimator,
             objectives=objectives, trials=trials, time_budget=time_budget, workers=workers, strategy=strategy,
-            space=space, wait=wait, trial_timeout=trial_timeout, memory_mb=memory_mb, drop=drop,
-            categorical=categorical, delimiter=delimiter, seed=seed,
+            space=space, wait=wait, stopping=stopping, measure=measure, runtimes=runtimes, tuning=tuning,
+            trial_timeout=trial_timeout, memory_mb=memory_mb, drop=drop, categorical=categorical, delimiter=delimiter,
+            seed=seed,
         )
     )  # fmt: skip
     smoked = search_pair(begun, phase="smoke")

@@ -28,6 +28,10 @@ def nocode(
     strategy: str = "auto",
     space: str = "",
     wait: str = "adaptive",
+    stopping: str = "auto",
+    measure: str = "all",
+    runtimes: List[str] = [],  # noqa: B006, UP006
+    tuning: str = "",
     trial_timeout: str = "",
     memory_mb: int = 0,
     drop: List[str] = [],  # noqa: B006, UP006
@@ -40,8 +44,9 @@ def nocode(
         start(
             kind="nocode", data=data, target=target, job=job, name=name, task=task, estimator=estimator,
             objectives=objectives, trials=trials, time_budget=time_budget, workers=workers, strategy=strategy,
-            space=space, wait=wait, trial_timeout=trial_timeout, memory_mb=memory_mb, drop=drop,
-            categorical=categorical, delimiter=delimiter, seed=seed,
+            space=space, wait=wait, stopping=stopping, measure=measure, runtimes=runtimes, tuning=tuning,
+            trial_timeout=trial_timeout, memory_mb=memory_mb, drop=drop, categorical=categorical, delimiter=delimiter,
+            seed=seed,
         )
     )  # fmt: skip
     searched = search_pair(begun, phase="search")

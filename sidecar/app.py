@@ -30,6 +30,7 @@ from .sessions import Sessions
 from .spool import DigestMismatchError, spool
 
 VERSION = "1.0"
+MODEL_PATH = "/v1/model"
 DIGEST_HEADER = "X-Content-SHA256"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -161,8 +162,13 @@ def build_app(sessions: Sessions, *, max_message_bytes: int, max_model_bytes: in
     app.include_router(router)
     app.add_exception_handler(StaleAttemptError, _answer_stale)
     app.add_exception_handler(DigestMismatchError, _answer_mismatch)
-    app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_middleware(Gate, sessions=sessions, max_message_bytes=max_message_bytes, max_model_bytes=max_model_bytes)
+    app.add_exception_handler(RequestValidationError, answer_invalid)
+    app.add_middleware(
+        Gate,
+        find=sessions.find,
+        limit_of=lambda path: max_model_bytes if path == MODEL_PATH else max_message_bytes,
+        refusal="A bearer token of an open session is needed.",
+    )
     return app
 
 
@@ -174,7 +180,7 @@ def _answer_mismatch(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, status_code=422)
 
 
-def _answer_invalid(_request: Request, error: Exception) -> JSONResponse:
+def answer_invalid(_request: Request, error: Exception) -> JSONResponse:
     """Name the fields that are wrong, in one line and without what was sent."""
     errors = error.errors() if isinstance(error, RequestValidationError) else []
     parts = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in errors]

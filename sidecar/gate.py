@@ -2,59 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .session import Session
-from .sessions import Sessions
-
 SESSION = "omniforge.session"
-"""The key under which the session of a request lies in its scope."""
+"""The key under which what the token of a request stands for lies in its scope."""
 
 PUBLIC = frozenset({"/v1/health", "/v1/openapi.json"})
-MODEL_PATH = "/v1/model"
 
 
 class Gate:
-    """Let in who has the token of an open session, and no more than a body may hold.
+    """Let in who has a token that is known, and no more than a body may hold.
 
     Args:
         app: The application behind it.
-        sessions: The sessions that are open.
-        max_message_bytes: The largest JSON body.
-        max_model_bytes: The largest model.
+        find: Returns what a token stands for; ``None`` for one that is not known.
+        limit_of: Returns how many bytes the body of a request to a path may have.
+        refusal: What is said to those who have no token.
     """
 
-    def __init__(self, app: ASGIApp, *, sessions: Sessions, max_message_bytes: int, max_model_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        find: Callable[[str], object | None],
+        limit_of: Callable[[str], int],
+        refusal: str,
+    ) -> None:
         self._app = app
-        self._sessions = sessions
-        self._max_message_bytes = max_message_bytes
-        self._max_model_bytes = max_model_bytes
+        self._find = find
+        self._limit_of = limit_of
+        self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with 401 or 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._max_model_bytes if scope["path"] == MODEL_PATH else self._max_message_bytes
+        limit = self._limit_of(scope["path"])
         if scope["path"] not in PUBLIC:
-            session = self._session(scope)
-            if session is None:
-                refusal = "A bearer token of an open session is needed."
-                await _refuse(401, refusal, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+            found = self._of_token(scope)
+            if found is None:
+                await _refuse(401, self._refusal, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
                 return
-            scope[SESSION] = session
+            scope[SESSION] = found
         if int(_header(scope, b"content-length") or 0) > limit:  # the server has checked that it is a number
             await _refuse(413, _too_large(limit), {"Connection": "close"})(scope, receive, send)
             return
         await self._app(scope, _counted(receive, limit), send)
 
-    def _session(self, scope: Scope) -> Session | None:
+    def _of_token(self, scope: Scope) -> object | None:
         scheme, _, token = _header(scope, b"authorization").partition(" ")
-        return self._sessions.find(token.strip()) if scheme.lower() == "bearer" else None
+        return self._find(token.strip()) if scheme.lower() == "bearer" else None
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -140,3 +141,22 @@ def test_the_commands_of_the_page_on_estimators_run(shell: Shell) -> None:
         "smoke": 2, "default": 1, "search": 3,
     }  # fmt: skip
     assert "with the default configuration" in Path(shown["report"]).read_text()
+
+
+@pytest.mark.slow
+def test_the_example_that_brings_its_own_images_runs(shell: Shell) -> None:
+    page = commands(ROOT / "docs" / "images.md")
+    (search,) = [command for command in page if "examples/cnn_digits" in command]
+    shell.run(*search)
+    (job,) = shell.jobs()
+    assert (job["name"], job["state"]) == ("cnn_digits", "succeeded")
+    assert job["best"]["rewards"]["accuracy"] > 0.8
+    assert job["best"]["rewards"]["latency_ms"] > 0
+    (data,) = (shell.folder / ".omniforge" / "data").glob("*/cnn_digits.npz")
+    shell.run("omniforge", "predict", "cnn_digits@champion", "--data", str(data), "-o", "predictions.csv")
+    predicted = pd.read_csv(shell.folder / "predictions.csv")
+    with np.load(data) as arrays:
+        assert (predicted["prediction"] == arrays["y"]).mean() > 0.9
+    shown = json.loads(shell.run("omniforge", "jobs", "show", job["id"], "--json"))
+    assert "images of 1 x 8 x 8" in shown["reasons"][0]
+    assert "Class" in Path(shown["report"]).read_text()

@@ -101,16 +101,27 @@ def pareto(insight: Insight) -> go.Figure:
         marker={"color": "rgba(0,0,0,0)", "size": 20, "line": {"color": GOOD, "width": 3}}, hoverinfo="skip",
     )  # fmt: skip
     for objective, axis in ((second, "x"), (first, "y")):
-        if objective.bound is not None:
+        if objective.bound is not None and _is_near(insight.board, objective):
             line = figure.add_vline if axis == "x" else figure.add_hline
             line(objective.bound, line_dash="dash", line_color="#d0376f", annotation_text=f"bound {objective.bound:g}")
     spread = [task.rewards[second.key] for task in insight.board]
-    wide = min(spread) > 0 and max(spread) / min(spread) > 20
-    figure.update_xaxes(
-        title=f"{second.key} ({'higher' if second.sign > 0 else 'lower'} is better)", type="log" if wide else None
-    )
-    figure.update_yaxes(title=f"{first.key} ({'higher' if first.sign > 0 else 'lower'} is better)")
+    wide = min(spread) > 0 and max(spread) / min(spread) > 10
+    figure.update_xaxes(title=_axis_title(insight.board, second), type="log" if wide else None)
+    figure.update_yaxes(title=_axis_title(insight.board, first))
     return _styled(figure)
+
+
+def _is_near(board: Sequence[TaskRecord], objective: Objective) -> bool:
+    """Say whether a bound lies among the tasks, or near enough that to show it does not squeeze them."""
+    values = [task.rewards[objective.key] for task in board]
+    reach = max(values) - min(values)
+    return objective.bound is not None and min(values) - reach <= objective.bound <= max(values) + reach
+
+
+def _axis_title(board: Sequence[TaskRecord], objective: Objective) -> str:
+    beyond = objective.bound is not None and not _is_near(board, objective)
+    bound = f"; the bound {objective.bound:g} is far outside" if beyond else ""
+    return f"{objective.key} ({'higher' if objective.sign > 0 else 'lower'} is better{bound})"
 
 
 def importance(found: Importance, key: str) -> go.Figure:

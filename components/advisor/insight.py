@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .. import leaderboard
 from ..document import SEARCH, objectives_of
 from ..live_space import in_newest, space_versions
+from ..measured import unmeasured
 from ..spec import JobPlan
+from ..tradeoff import Explained, explain_knee
 from .suggestions import Suggestion, suggest
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ class Insight:
         classes: Per class, for a classification.
         baseline: The default configuration's task, where the pipeline scored it.
         path: Which changes lead from the default configuration to the recommended one, in the first objective.
+        knee: Which task of the front is recommended, and why; None for one objective.
+        unmeasured: The tasks that have a score and lack measurements.
     """
 
     job: JobRecord
@@ -61,6 +65,13 @@ class Insight:
     baseline: TaskRecord | None
     suggestions: list[Suggestion] = field(default_factory=list)
     path: Ablation | None = None
+    knee: Explained | None = None
+    unmeasured: list[TaskRecord] = field(default_factory=list)
+
+    @property
+    def deployments(self) -> list[Mapping[str, Any]]:
+        """The reports of the registered model, one for each device and runtime."""
+        return list(self.model.lineage.get("deployments", [])) if self.model is not None else []
 
 
 def gather(store: Store, job: JobRecord, *, data: PreparedData, model: ModelVersion | None) -> Insight:
@@ -88,6 +99,8 @@ def gather(store: Store, job: JobRecord, *, data: PreparedData, model: ModelVers
         baseline=baseline,
         suggestions=suggest(placed, objectives, space, profile=data.profile, classes=classes),
         path=winning_path(placed, objectives, space, baseline=baseline, seed=plan.seed),
+        knee=explain_knee(tasks, objectives) if len(objectives) > 1 else None,
+        unmeasured=unmeasured(tasks),
     )
 
 
@@ -135,7 +148,7 @@ def class_scores(data: PreparedData, model: ModelVersion) -> list[ClassScore]:
     index_of = {str(label): index for index, label in enumerate(classes)}
     predicted = [index_of.get(str(value)) for value in predict(model.path, data.rows("test"))["prediction"]]
     # Indices, not the raw values of the target: the same class may be 1 here and 1.0 there.
-    actual, trained = (data.arrays(split, "ordinal")[1].tolist() for split in ("test", "train"))
+    actual, trained = (data.labels(split).tolist() for split in ("test", "train"))
     found = []
     for index, label in enumerate(classes):
         hits = sum(a == index == p for a, p in zip(actual, predicted, strict=True))

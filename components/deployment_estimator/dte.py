@@ -1,18 +1,40 @@
-"""The deployment estimator's process (DTE): fetches a candidate's model from the sidecar and measures it on a device."""
+"""The deployment estimator's process (DTE): fetches a candidate's model from the sidecar and has a device measure it.
+
+The device is this machine, measured in this process, or another one, whose agent is asked. Its address and its token are
+looked up here, so that neither travels through the worker's records and logs.
+"""
 
 from __future__ import annotations
 
 import logging
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ...errors import MeasurementError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ...deploy import Device
+
+log = logging.getLogger(__name__)
+
+MEASURED_ROWS = 256
+PATIENCE_S = 10.0
+"""How long a device may be away before its metric counts as missing: shorter than any candidate is waited for."""
+
+AWAY_PATIENCE_S = 1.0
+"""The same for a device that was away the last time: candidates are not to wait for it one after the other."""
 
 
 def main(payload: dict[str, Any]) -> None:
     """Measure the model of the sidecar at ``payload["url"]`` on ``payload["device"]`` and report it there.
 
+    A device that cannot be reached, stays busy or refuses is reported as lost: that is not the candidate's fault.
+
     Raises:
-        MeasurementError: The device could not measure the model.
+        MeasurementError: The model cannot be measured.
     """
     from ...sidecar import SidecarClient
 
@@ -22,15 +44,48 @@ def main(payload: dict[str, Any]) -> None:
         SidecarClient(payload["url"], payload["token"]) as client,
     ):
         model = client.get_model(Path(folder) / "model.onnx")
-        client.deployment(measure_model(model, payload))
+        try:
+            report = measure_model(model, payload)
+        except MeasurementError as e:
+            if not e.retryable:
+                raise
+            log.warning("%s could not measure: %s", payload["device"], e.message)
+            report = {"device": payload["device"], "metrics": {}, "lost": e.message}
+        client.deployment(report)
 
 
 def measure_model(model: Path, payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the report of one measurement on real rows, as JSON values."""
+    """Return the report of one measurement on real rows, as JSON values.
+
+    Raises:
+        MeasurementError: The model cannot be measured, or, where a retry can help, the device is away or busy.
+    """
     from ...data import PreparedData
-    from ...deploy import measure
+    from ...deploy import find_device
+    from ...deploy.devices import read_devices
+    from ...settings import load_settings
 
     data = PreparedData.load(payload["data_path"])
-    rows, _ = data.arrays("valid", payload["encoding"] or "onehot")
-    report = measure(model, device=payload["device"], rows=rows[:256], lock_dir=Path(payload["lock_dir"]))
-    return report.to_dict()
+    rows, _ = data.arrays("valid", payload["encoding"] or data.usual_encoding)
+    device = find_device(payload["device"], read_devices(load_settings().home_path))
+    rows = rows[:MEASURED_ROWS]
+    return _here(model, device, rows, payload) if device.url is None else _there(model, device, rows, payload)
+
+
+def _here(model: Path, device: Device, rows: np.ndarray[Any, Any], payload: dict[str, Any]) -> dict[str, Any]:
+    from ...deploy import measure
+
+    return measure(model, device=device, rows=rows, lock_dir=Path(payload["lock_dir"])).to_dict()
+
+
+def _there(model: Path, device: Device, rows: np.ndarray[Any, Any], payload: dict[str, Any]) -> dict[str, Any]:
+    from ...sidecar.device.client import DeviceClient
+    from ...sidecar.device.connection import DeviceError
+
+    client_name = str(payload.get("job") or "omniforge")  # the device's queue is fair between jobs
+    patience_s = float(payload.get("patience_s", PATIENCE_S))
+    try:
+        with DeviceClient(device, client_name=client_name, patience_s=patience_s) as client:
+            return client.measure(model, rows).to_dict() | {"device": device.name}
+    except DeviceError as e:
+        raise MeasurementError(e.message, hint=e.hint) from e  # a retry can help: see main()

@@ -15,18 +15,23 @@ from ..scheduler.resources import Resources, machine_resources
 from ..scheduler.scheduler import allocate
 from ..spec import JobPlan, JobSpec, Phase
 from . import knowledge, rules
+from .data_choice import with_data
 from .effort import with_effort
 from .fidelity import with_fidelity
 from .given_space import complete_space
-from .objectives import devices_of, known_goals, resolve_objectives
+from .objectives import check_devices, check_runtimes, devices_of, known_goals, resolve_objectives
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...data import DataProfile, PreparedData
+    from ...deploy import Device
     from ...estimators.bundle import Bundle
     from ...search import Objective, SearchSpace
     from ...store import Store
 
 SMOKE_TRIALS = 2
+STOPPING_TRIALS = 10
 TRANSFER = "of-trans"
 
 
@@ -61,15 +66,19 @@ def check(spec: JobSpec, settings: Settings) -> CheckedSpec:
         InputError: What was given cannot be used; nothing has been written then.
     """
     from ...data import prepare
+    from ...deploy.devices import read_devices
     from ...estimators.bundle import load_bundle
     from ...search import strategy
 
+    devices = read_devices(settings.home_path)
+    check_runtimes(spec.runtimes)
     bundle = load_bundle(spec.estimator)
     bundle.estimator_class()
+    spec = with_data(spec, bundle, settings)
     space, notes = _space(spec, bundle)
     strategy(with_fidelity(spec.strategy, bundle, trials=spec.trials)[0])
     if spec.task != "auto":
-        _objectives(spec, bundle, spec.task)
+        _objectives(spec, bundle, spec.task, devices)
     data = prepare(
         spec.data,
         spec.target,
@@ -79,12 +88,14 @@ def check(spec: JobSpec, settings: Settings) -> CheckedSpec:
         drop=spec.drop,
         categorical=spec.categorical,
         delimiter=spec.delimiter,
-        accept=lambda profile: _objectives(spec, bundle, profile.task),
+        accept=lambda profile: check_devices(_objectives(spec, bundle, profile.task, devices), devices),
     )
-    return CheckedSpec(spec, bundle, space, data, _objectives(spec, bundle, data.task), tuple(notes))
+    objectives = _objectives(spec, bundle, data.task, devices)
+    notes = [*notes, *check_devices(objectives, devices)]
+    return CheckedSpec(spec, bundle, space, data, objectives, tuple(notes))
 
 
-def _objectives(spec: JobSpec, bundle: Bundle, task_type: str) -> list[Objective]:
+def _objectives(spec: JobSpec, bundle: Bundle, task_type: str, devices: Mapping[str, Device]) -> list[Objective]:
     """Return the objectives for a kind of task that the bundle does."""
     if task_type not in bundle.tasks:
         raise SpecError(
@@ -93,7 +104,8 @@ def _objectives(spec: JobSpec, bundle: Bundle, task_type: str) -> list[Objective
         )
     goals = known_goals(bundle, task_type)
     try:
-        return resolve_objectives(spec.objectives, goals=goals, default=bundle.primary_metric(task_type))
+        default = bundle.primary_metric(task_type)
+        return resolve_objectives(spec.objectives, goals=goals, default=default, devices=devices)
     except UnknownNameError as e:
         if e.kind != "metric" or e.name not in METRICS:
             raise
@@ -111,8 +123,10 @@ def format_job(
         store: Asked for earlier jobs and for what runs now.
         resources: What is free; measured when not given.
     """
+    from ...deploy.devices import read_devices
+
     spec, profile = checked.spec, checked.profile
-    reasons = [f"{profile.rows} rows, {len(profile.features)} columns used; {checked.task_type} of {spec.target!r}."]
+    reasons = [f"{profile.rows} rows, {profile.contents}; {checked.task_type} of {spec.target!r}."]
     reasons += [*profile.warnings, *checked.notes]
     space = checked.space
     if spec.space is None:
@@ -121,7 +135,7 @@ def format_job(
     learned = knowledge.recall(store, checked.task_type, profile.meta_features(), space=space, bundle=checked.bundle)
     chosen, why = _strategy(spec, store, checked, learned.configs)
     reasons += why
-    width = len(checked.data.plan("onehot").feature_names)
+    width = checked.data.width
     memory = rules.memory_limit(profile.rows, width, asked_mb=spec.memory_mb)
     limit = rules.time_limit(profile.rows, width, asked_s=spec.trial_timeout_s)
     running = [job for job in store.jobs.list(states=("running",)) if job.plan]
@@ -135,6 +149,8 @@ def format_job(
     fidelity = checked.bundle.fidelity
     full: dict[str, float] | None = None if fidelity is None else {fidelity.name: float(fidelity.max)}
     searched_at: dict[str, float] | None = None if fidelity is None else {fidelity.name: float(fidelity.default_value)}
+    stopping, why = _stopping(spec, checked)
+    reasons += why
     return JobPlan(
         task_type=checked.task_type,
         estimator=spec.estimator,
@@ -152,9 +168,12 @@ def format_job(
         wait=spec.wait,
         seed=spec.seed,
         final_fidelity=full,
-        early_stopping=fidelity is not None and spec.trials >= 10,
-        stopping=spec.stopping,
-        devices=devices_of(checked.objectives),
+        early_stopping=stopping != "none",
+        stopping="median" if stopping == "none" else stopping,
+        devices=devices_of(checked.objectives, read_devices(settings.home_path)),
+        measure=spec.measure,
+        runtimes=list(spec.runtimes),
+        tuning_s=spec.tuning_s,
         warm_start=learned.configs,
         reasons=[*reasons, *learned.reasons, memory.reason, limit.reason, *allocation.reasons],
     )
@@ -180,6 +199,17 @@ def _strategy(
     if warm_start:
         return {"seeded": {"configs": warm_start, "then": asked}}, why
     return asked, why
+
+
+def _stopping(spec: JobSpec, checked: CheckedSpec) -> tuple[str, list[str]]:
+    """Return the rule by which a training is cut short, ``none`` for never, and a sentence where that was chosen."""
+    if checked.bundle.fidelity is None or spec.trials < STOPPING_TRIALS:
+        return "none", []
+    if spec.stopping != "auto":
+        return spec.stopping, []
+    if sum(objective.optimized for objective in checked.objectives) > 1:
+        return "none", ["No training is cut short: with several objectives a lower score can be on the Pareto front."]
+    return "median", []
 
 
 def _phases(

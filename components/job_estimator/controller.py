@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import JobFailedError, StoreError
 from ..live_space import space_versions
+from ..measured import told
 from ..spec import JobPlan, Phase
 from .waiting import POLICIES, OpenTask
 
@@ -120,7 +121,7 @@ class JobEstimator:
             decision = self.policy.decide(
                 self._with_ages(open_tasks),
                 durations_s=self._durations_s,
-                overlap=self.plan.workers - 1 + self._lookahead(),
+                overlap=self.plan.workers - 1 + self._lookahead() + self._measured_aside(),
             )
             for task_id in decision.stragglers:
                 self.store.broker.timeout(task_id)
@@ -171,7 +172,8 @@ class JobEstimator:
     def _generate(self, strategy: SearchStrategy, open_tasks: Sequence[TaskRecord], remaining: int) -> bool:
         from ...search import Candidate
 
-        count = min(remaining, max(1, self.plan.workers + 2 * self._lookahead() - len(open_tasks)))
+        ahead = 2 * self._lookahead() + self._measured_aside()
+        count = min(remaining, max(1, self.plan.workers + ahead - len(open_tasks)))
         pending = [Candidate(task.config, task.fidelity, task.id) for task in open_tasks]
         begun = time.monotonic()
         found = strategy.generate_tasks(count, pending=pending)
@@ -201,6 +203,15 @@ class JobEstimator:
         think_s = max(self._ask_s, SLOW_ASK_S)  # the next one may be the first that fits a model
         used_up = SPARE * self.plan.workers * think_s / max(1e-3, sum(recent) / len(recent))
         return 0 if used_up < NEGLIGIBLE else min(MOST_AHEAD * self.plan.workers, math.ceil(used_up))
+
+    def _measured_aside(self) -> int:
+        """How many tasks are open only because a device measures them, while their workers have time for the next.
+
+        None for a strategy that chooses fidelities, as above. A model on this machine is measured in a fraction of its training.
+        """
+        if not self.plan.devices or self._staged:
+            return 0
+        return 1 if set(self.plan.devices) == {"local"} else self.plan.workers
 
     # -- what is known
 
@@ -236,13 +247,9 @@ class JobEstimator:
     def _reward(self, task: TaskRecord) -> Any:
         from ...search import Candidate, Reward
 
-        return Reward(
-            Candidate(task.config, task.fidelity, task.id),
-            dict(task.rewards),
-            state=task.state,
-            cause=task.cause,
-            duration_s=task.duration_s,
-        )
+        metrics, state = told(task, [objective.key for objective in self.objectives])
+        candidate = Candidate(task.config, task.fidelity, task.id)
+        return Reward(candidate, metrics, state=state, cause=task.cause, duration_s=task.duration_s)
 
     def _hopeless(self, tasks: Sequence[TaskRecord]) -> bool:
         states = Counter(task.state for task in tasks)

@@ -25,6 +25,10 @@ def start(
     strategy: str,
     space: str,
     wait: str,
+    stopping: str,
+    measure: str,
+    runtimes: List[str],  # noqa: UP006
+    tuning: str,
     trial_timeout: str,
     memory_mb: int,
     drop: List[str],  # noqa: UP006
@@ -50,6 +54,10 @@ def start(
         strategy=strategy,
         space=space,
         wait=wait,
+        stopping=stopping,
+        measure=measure,
+        runtimes=runtimes,
+        tuning=tuning,
         trial_timeout=trial_timeout,
         memory_mb=memory_mb,
         drop=drop,

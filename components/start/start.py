@@ -69,6 +69,8 @@ def plan_job(store: Store, record: JobRecord, settings: Settings) -> JobPlan:
 def spec_of_request(request: dict[str, Any]) -> JobSpec:
     """Read the parameters of a pipeline run, where nothing can be ``None``."""
     given = {key: value for key, value in request.items() if value not in ("", 0, [], None)}
+    given["tuning_s"] = parse_duration(given.pop("tuning", None), name="tuning budget")
+    given = {key: value for key, value in given.items() if value is not None}
     given["time_budget_s"] = parse_duration(given.pop("time_budget", None))
     given["trial_timeout_s"] = parse_duration(given.pop("trial_timeout", None), name="trial timeout")
     if str(given.get("strategy", "")).startswith("{"):
@@ -91,7 +93,11 @@ def _read_json(text: str, *, name: str) -> Any:
 def request_of_spec(spec: JobSpec) -> dict[str, Any]:
     """Return the parameters of the pipeline run that asks for ``spec``."""
     request: dict[str, Any] = {
-        **spec.model_dump(include={"data", "target", "name", "task", "estimator", "trials", "wait", "seed"}),
+        **spec.model_dump(
+            include={"data", "target", "name", "task", "estimator", "trials", "wait", "stopping", "measure", "seed"}
+        ),
+        "runtimes": list(spec.runtimes),
+        "tuning": f"{spec.tuning_s}s",
         "objectives": list(spec.objectives),
         "time_budget": "" if spec.time_budget_s is None else f"{spec.time_budget_s}s",
         "trial_timeout": "" if spec.trial_timeout_s is None else f"{spec.trial_timeout_s}s",

@@ -22,6 +22,7 @@ from ...settings import Settings, load_settings
 from .. import leaderboard
 from ..document import SEARCH, objectives_of
 from ..registry import model_registry
+from ..spec import JobPlan
 from ..worker.run import open_worker
 from ..worker.trial import Outcome, TrialRequest
 from ..worker.worker import Worker
@@ -101,6 +102,7 @@ def build_model(job_id: str) -> BuiltModel:
             log.warning("the estimator cannot export its model: it was searched, but nothing can be registered")
             store.jobs.set_result(job_id, {**(job.result or {}), "final_metrics": outcome.rewards})
             return BuiltModel("", None, outcome.rewards)
+        outcome = _on_other_runtimes(job, outcome, settings)
         built = _register(job, task, outcome, settings)
         store.jobs.set_result(job_id, {**(job.result or {}), "model": built.name, "final_metrics": built.metrics})
         store.events.append(job_id, "model_registered", {"model": built.name})
@@ -139,8 +141,23 @@ def _train_one(worker: Worker, candidate: TaskRecord) -> tuple[TaskRecord, Outco
     return task, outcomes.get(task.id)
 
 
+def _on_other_runtimes(job: JobRecord, outcome: Outcome, settings: Settings) -> Outcome:
+    """Add what the runtimes measure that the user asked for besides."""
+    from ...data import PreparedData
+    from .finalist import measure_runtimes
+
+    plan = JobPlan.from_dict(job.plan or {})
+    if not plan.runtimes or outcome.model_path is None:
+        return outcome
+    data = PreparedData.load(plan.data_path)
+    rows, _ = data.arrays("valid", outcome.encoding or data.usual_encoding)
+    home = settings.home_path
+    found = measure_runtimes(outcome.model_path, rows, plan, locks=home / "locks", cache=home / "cache")
+    return replace(outcome, deployments=(*outcome.deployments, *found))
+
+
 def _register(job: JobRecord, task: TaskRecord, outcome: Outcome, settings: Settings) -> BuiltModel:
-    from ...data import PreparedData, transform
+    from ...data import PreparedData, tensor_transform, transform
     from ...models import write_asset
 
     plan = job.plan or {}
@@ -148,12 +165,15 @@ def _register(job: JobRecord, task: TaskRecord, outcome: Outcome, settings: Sett
     metrics = {name: float(value) for name, value in outcome.rewards.items()}
     lineage = _lineage(job, task, data, outcome)
     folder = settings.job_path(job.id) / FINAL / "asset"
-    examples = data.rows("test").head(EXAMPLE_ROWS).drop(columns=[job.spec["target"]], errors="ignore")
+    examples, encoding = data.rows("test")[:EXAMPLE_ROWS], outcome.encoding or data.usual_encoding
+    tensors = encoding == "tensor"
+    if not tensors:
+        examples = examples.drop(columns=[job.spec["target"]], errors="ignore")
     asset = write_asset(
         folder,
         onnx_path=outcome.model_path or "",
-        plan=data.plan(outcome.encoding or "onehot").to_dict(),
-        transform_source=inspect.getsource(transform),
+        plan=data.plan(encoding).to_dict(),
+        transform_source=inspect.getsource(tensor_transform if tensors else transform),
         task=data.task,
         classes=data.classes,
         target=job.spec["target"],

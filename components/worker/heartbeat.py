@@ -1,4 +1,4 @@
-"""The worker's sign of life: it holds the lease of the task in hand and notices when the task is no longer wanted."""
+"""The worker's sign of life: it holds the leases of the tasks in hand and notices when one is no longer wanted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Beat for a worker, and for its task while it has one, from a thread of its own.
+    """Beat for a worker and for the tasks that it has, one in training and others being measured, from a thread of its own.
 
     Args:
         store: The record of work.
@@ -31,7 +31,8 @@ class Heartbeat:
         self._lease_s = lease_s
         self._interval_s = min(2.0, lease_s / 3)
         # Task and event as one value: the thread must never set the event of the next task for the one before.
-        self._held: tuple[TaskRecord, threading.Event] | None = None
+        self._held: dict[int, tuple[TaskRecord, threading.Event]] = {}
+        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -49,28 +50,45 @@ class Heartbeat:
     @contextmanager
     def holding(self, task: TaskRecord) -> Iterator[threading.Event]:
         """Keep the lease of ``task``; the event is set when it is lost, cancelled or timed out."""
-        lost = threading.Event()
-        self._held = (task, lost)
+        lost = self.hold(task)
         try:
             yield lost
         finally:
-            self._held = None
+            self.let_go(task)
+
+    def hold(self, task: TaskRecord) -> threading.Event:
+        """Keep the lease of ``task`` until it is let go; the event is set when it is lost, cancelled or timed out."""
+        lost = threading.Event()
+        with self._lock:
+            self._held[task.id] = (task, lost)
+        return lost
+
+    def let_go(self, task: TaskRecord) -> None:
+        """Keep the lease of ``task`` no longer; letting go twice is fine."""
+        with self._lock:
+            self._held.pop(task.id, None)
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            held = self._held
-            if held is None:
-                self._beat("idle")
-            else:
-                self._beat("busy", *held)
+            with self._lock:
+                held = list(self._held.values())
+            for task, lost in held:
+                self._renew(task, lost)
+            newest = held[-1][0].id if held else None  # the one that is being trained
+            self._beat("busy" if held else "idle", newest)
             self._wake.wait(self._interval_s)
             self._wake.clear()
 
-    def _beat(self, state: str, task: TaskRecord | None = None, lost: threading.Event | None = None) -> None:
+    def _renew(self, task: TaskRecord, lost: threading.Event) -> None:
+        try:
+            if not self._store.broker.heartbeat(task, lease_s=self._lease_s):
+                lost.set()
+        except StoreError as e:
+            log.warning("the lease of task %d was not renewed: %s", task.number, e.message)
+
+    def _beat(self, state: str, task_id: int | None = None) -> None:
         """Beat once; what the store refuses is logged, and the next beat tries again."""
         try:
-            if task is not None and lost is not None and not self._store.broker.heartbeat(task, lease_s=self._lease_s):
-                lost.set()
-            self._store.workers.heartbeat(self._worker_id, state=state, task_id=None if task is None else task.id)
+            self._store.workers.heartbeat(self._worker_id, state=state, task_id=task_id)
         except StoreError as e:
             log.warning("heartbeat not recorded: %s", e.message)

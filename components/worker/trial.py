@@ -1,4 +1,7 @@
-"""One task, evaluated: a task estimator is launched beside the sidecar, then a deployment estimator for every device."""
+"""One task, evaluated in two steps: a task estimator is launched beside the sidecar, then a deployment estimator for every device.
+
+The steps are apart so that a worker can train its next task while a device still measures this one.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import logging
 import shutil
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...launch import Limits, Workload
 from ...sidecar.messages import FailureMessage, ResultMessage, TaskMessage
+from ..deployment_estimator.dte import AWAY_PATIENCE_S, PATIENCE_S
+from ..measured import DEVICE_LOST, SKIPPED, as_predicted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +33,7 @@ log = logging.getLogger(__name__)
 TTE = "omniforge.components.task_estimator.tte:main"
 DTE = "omniforge.components.deployment_estimator.dte:main"
 MEASURING_LIMIT_S = 120.0
+REMOTE_LIMIT_S = 900.0  # others may be before it in the device's queue
 POLL_S = 0.5
 LOST = "lost"
 
@@ -59,6 +66,7 @@ class TrialRequest:
 
     Attributes:
         devices: Where the model is measured; empty for nowhere.
+        remote: Which of them are other machines.
         is_trainer: Train in full and save to ``save_dir``.
         export: ``required`` or ``if_possible``: whether the model is wanted as ONNX.
         space: The space that configurations are checked against, where it is not the estimator's own.
@@ -68,6 +76,7 @@ class TrialRequest:
     folder: Path
     locks: Path
     devices: tuple[str, ...]
+    remote: frozenset[str] = frozenset()
     is_trainer: bool = False
     export: str | None = None
     save_dir: Path | None = None
@@ -75,7 +84,7 @@ class TrialRequest:
 
 
 class Trial:
-    """Evaluate one task.
+    """Evaluate one task: :meth:`train`, then :meth:`measure` or :meth:`skip`, then :meth:`close`; or :meth:`run` for all.
 
     Args:
         task: The task, held by the caller.
@@ -91,35 +100,103 @@ class Trial:
         self.launcher = launcher
         self.scratch = request.folder / "scratch" / f"{task.number}-{task.attempt}-{task.phase}"
         self.log_path = request.folder / "tasks" / f"{task.phase}-{task.number}-{task.attempt}.log"
+        self._session: Session | None = None
+        self._trained: Exit | None = None
+        self._begun = time.monotonic()
 
     def run(
         self, *, stopping: EarlyStopping, lost: threading.Event, on_launched: Callable[[], None] = lambda: None
     ) -> Outcome:
-        """Launch, wait, collect; ends early when ``lost`` is set. ``on_launched`` is called while the process starts."""
-        begun = time.monotonic()
+        """Train, measure, collect; ends early when ``lost`` is set. ``on_launched`` is called while the process starts."""
+        try:
+            ended = self.train(stopping=stopping, lost=lost, on_launched=on_launched)
+            return ended if ended is not None else self.measure(lost)
+        finally:
+            self.close()
+
+    def train(
+        self, *, stopping: EarlyStopping, lost: threading.Event, on_launched: Callable[[], None] = lambda: None
+    ) -> Outcome | None:
+        """Launch the task estimator and wait for it.
+
+        Returns:
+            How the evaluation ended; ``None`` when a model is there to be measured.
+        """
+        self._begun = time.monotonic()
         self.scratch.mkdir(parents=True, exist_ok=True)
         message = self._message()
-        session = self.sidecar.open(message, on_progress=stopping, spool_dir=self.scratch)
-        try:
-            task = {"task": message.model_dump(mode="json")}
-            handle = self._launch(TTE, session, limit_s=self.request.plan.time_s, payload=task)
-            on_launched()
-            exited = _await(handle, lost)
-            failed = self._failure(session, exited, lost)
-            if failed is not None:
-                return failed
-            for device in self.request.devices if session.model is not None else ():
-                payload = {"device": device, "encoding": _details(session).get("encoding")}
-                measured = _await(self._launch(DTE, session, limit_s=MEASURING_LIMIT_S, payload=payload), lost)
-                if lost.is_set():
-                    return Outcome(LOST)
-                if not measured.ok:
-                    return self._not_measured(device, measured)
-            return self._collect(session, exited, time.monotonic() - begun)
-        finally:
-            session.close()
-            if not self.request.is_trainer:
-                shutil.rmtree(self.scratch, ignore_errors=True)
+        session = self._session = self.sidecar.open(message, on_progress=stopping, spool_dir=self.scratch)
+        task = {"task": message.model_dump(mode="json")}
+        handle = self._launch(TTE, session, limit_s=self.request.plan.time_s, payload=task)
+        on_launched()
+        exited = self._trained = _await(handle, lost)
+        failed = self._failure(session, exited, lost)
+        if failed is not None:
+            return failed
+        return None if self.request.devices and session.model is not None else self._collect()
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """What the task estimator found."""
+        result = self._session.outcome if self._session is not None else None
+        return dict(result.metrics) if isinstance(result, ResultMessage) else {}
+
+    def measure(self, lost: threading.Event, *, away: set[str] | None = None) -> Outcome:
+        """Measure the model on every device, one after the other.
+
+        A device that is away leaves its metrics out; what is known of the candidate counts.
+
+        Args:
+            lost: Ends it early.
+            away: The devices that were away the last time, which are not waited for long; kept up to date here.
+        """
+        session = self._opened()
+        away = set() if away is None else away
+        missing: dict[str, str] = {}
+        for device in self.request.devices:
+            payload = {
+                "device": device,
+                "encoding": _details(session).get("encoding"),
+                "job": self.task.job_id,
+                "patience_s": AWAY_PATIENCE_S if device in away else PATIENCE_S,
+            }
+            limit_s = REMOTE_LIMIT_S if device in self.request.remote else MEASURING_LIMIT_S
+            exited = _await(self._launch(DTE, session, limit_s=limit_s, payload=payload), lost)
+            if lost.is_set():
+                return Outcome(LOST)
+            if exited.cause == "timeout" and device in self.request.remote:
+                missing[device] = f"no measurement within {limit_s:g} s"
+            elif not exited.ok:
+                return self._not_measured(device, exited)
+        missing |= {str(report["device"]): str(report["lost"]) for report in session.deployments if "lost" in report}
+        away.clear()
+        away.update(missing)
+        outcome = self._collect()
+        if not missing:
+            return outcome
+        said = "; ".join(f"device {device}: {why}" for device, why in missing.items())
+        return replace(outcome, cause=DEVICE_LOST, message=said)
+
+    def skip(self, predicted: Mapping[str, float], why: str) -> Outcome:
+        """End without measuring.
+
+        Args:
+            predicted: What a model of earlier measurements expects, by metric; recorded as such, not as measurements.
+            why: A sentence for the person.
+        """
+        outcome = self._collect()
+        return replace(outcome, rewards=outcome.rewards | as_predicted(predicted), cause=SKIPPED, message=why)
+
+    def close(self) -> None:
+        """End the session; what a search candidate wrote is removed. Closing twice is fine."""
+        if self._session is not None:
+            self._session.close()
+        if not self.request.is_trainer:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _opened(self) -> Session:
+        assert self._session is not None  # noqa: S101  # train() comes first
+        return self._session
 
     def _message(self) -> TaskMessage:
         request, plan, task = self.request, self.request.plan, self.task
@@ -187,23 +264,23 @@ class Trial:
             retry=exited.cause == "killed",
         )
 
-    def _collect(self, session: Session, exited: Exit, duration_s: float) -> Outcome:
-        result = session.outcome
-        rewards = dict(result.metrics) if isinstance(result, ResultMessage) else {}
-        details = _details(session)
-        for report in session.deployments:
+    def _collect(self) -> Outcome:
+        session, exited = self._opened(), self._trained
+        rewards, details = self.scores, _details(session)
+        measured = [report for report in session.deployments if "lost" not in report]
+        for report in measured:
             suffix = "" if report["device"] == "local" else f"@{report['device']}"
             rewards.update({f"{name}{suffix}": value for name, value in report["metrics"].items()})
         return Outcome(
             "succeeded",
             rewards=rewards,
             cause="early_stopped" if details.get("stopped") else None,
-            device=", ".join(report["device"] for report in session.deployments) or None,
-            duration_s=duration_s,
-            peak_memory_bytes=exited.peak_memory_bytes,
+            device=", ".join(report["device"] for report in measured) or None,
+            duration_s=time.monotonic() - self._begun,
+            peak_memory_bytes=None if exited is None else exited.peak_memory_bytes,
             encoding=details.get("encoding"),
             model_path=session.model_path,
-            deployments=tuple(session.deployments),
+            deployments=tuple(measured),
         )
 
 

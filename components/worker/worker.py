@@ -1,21 +1,27 @@
-"""The worker's loop: reserve, evaluate, report, until the phase is closed. It keeps nothing that the store does not have."""
+"""The worker's loop: reserve, train, report, until the phase is closed. It keeps nothing that the store does not have.
+
+What is trained is measured in a lane beside the loop, so that a device's time costs no time of training.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import StaleAttemptError
 from ...settings import Settings
+from ..deployment_estimator.policy import policy_of
 from ..live_space import space_versions
 from ..spec import JobPlan
 from ..task_estimator.tte import REQUIRED
 from .early_stopping import EarlyStopping
 from .heartbeat import Heartbeat
+from .lane import Lane
 from .trial import LOST, Outcome, Trial, TrialRequest
 
 if TYPE_CHECKING:
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WAIT_FOR_WORK_S = 2.0
+
+End = Callable[["TaskRecord", Outcome], None]
 
 
 class Worker:
@@ -53,6 +61,7 @@ class Worker:
         sidecar: Sidecar,
         launcher: Launcher,
     ) -> None:
+        from ...deploy.devices import read_devices
         from ...estimators import load_bundle
         from ...search import Objective
 
@@ -67,13 +76,17 @@ class Worker:
         self.objectives: list[Objective] = [Objective.from_dict(o) for o in self.plan.objectives]
         self._own_hash = load_bundle(self.plan.estimator).space.hash
         self._versions = space_versions(self.plan)
+        known = read_devices(settings.home_path) if self.plan.devices else {}
         self._request = TrialRequest(
             self.plan,
             folder=settings.job_path(job_id),
             locks=settings.home_path / "locks",
             devices=tuple(self.plan.devices),
+            remote=frozenset(name for name in self.plan.devices if name in known and known[name].url is not None),
             export=REQUIRED if self.plan.devices else None,
         )
+        self._away: set[str] = set()  # touched by the lane only
+        self._policy = policy_of(self.plan, store, job_id, phase=phase)
 
     def request(self, task: TaskRecord) -> TrialRequest:
         """How a task of this phase is evaluated: checked against the version of the space that it is of."""
@@ -84,42 +97,73 @@ class Worker:
         return replace(self._request, space=None if source.hash == self._own_hash else source.to_dict())
 
     def run(self, on_outcome: Callable[[TaskRecord, Outcome], None] | None = None) -> int:
-        """Work until the phase is closed and nothing is left; return how many tasks were evaluated."""
+        """Work until the phase is closed and nothing is left; return how many tasks were evaluated.
+
+        Args:
+            on_outcome: Called with every task and how it ended, from this thread or the lane's, one at a time.
+        """
         self.store.workers.register(self.worker_id, job_id=self.job_id, pid=os.getpid(), host=socket.gethostname())
-        done = 0
-        with Heartbeat(self.store, self.worker_id, lease_s=self.plan.lease_s) as heartbeat:
+        counted: list[bool] = []
+
+        def end(task: TaskRecord, outcome: Outcome) -> None:
+            counted.append(self._report(task, outcome))
+            if on_outcome is not None:
+                on_outcome(task, outcome)
+
+        with Heartbeat(self.store, self.worker_id, lease_s=self.plan.lease_s) as heartbeat, Lane() as lane:
             while True:
                 task = self.store.broker.reserve(
                     self.job_id, self.worker_id, lease_s=self.plan.lease_s, phase=self.phase
                 )
-                if task is None:
-                    if self.closed():
-                        return done
+                if task is not None:
+                    self._evaluate(task, heartbeat, lane, end)
+                elif self.closed():
+                    break
+                else:
                     self.store.broker.wait_for_work(self.job_id, WAIT_FOR_WORK_S, phase=self.phase)
-                    continue
-                outcome = self._evaluate(task, heartbeat)
-                done += self._report(task, outcome)
-                if on_outcome is not None:
-                    on_outcome(task, outcome)
+        return sum(counted)
 
-    def _evaluate(self, task: TaskRecord, heartbeat: Heartbeat) -> Outcome:
-        with heartbeat.holding(task) as lost:
+    def _evaluate(self, task: TaskRecord, heartbeat: Heartbeat, lane: Lane, end: End) -> None:
+        """Train a task here and now, and hand it to the lane where a device is to measure it."""
+        lost = heartbeat.hold(task)
+        trial = Trial(task, self.request(task), sidecar=self.sidecar, launcher=self.launcher)
 
-            def on_launched() -> None:
-                try:
-                    self.store.broker.start(task)
-                except StaleAttemptError:
-                    lost.set()
+        def finish(outcome: Outcome) -> None:
+            trial.close()
+            heartbeat.let_go(task)
+            end(task, outcome)
 
-            stopping = EarlyStopping(
-                self.store,
-                task,
-                objective=self.objectives[0],
-                enabled=self.plan.early_stopping and task.phase == "search",
-                rule=self.plan.stopping,
-            )
-            trial = Trial(task, self.request(task), sidecar=self.sidecar, launcher=self.launcher)
-            return trial.run(stopping=stopping, lost=lost, on_launched=on_launched)
+        try:
+            outcome = self._train(task, trial, lost)
+            if outcome is None:
+                lane.submit(lambda: finish(self._measured(task, trial, lost)))
+                return
+        except BaseException:
+            trial.close()
+            heartbeat.let_go(task)
+            raise
+        finish(outcome)
+
+    def _train(self, task: TaskRecord, trial: Trial, lost: threading.Event) -> Outcome | None:
+        def on_launched() -> None:
+            try:
+                self.store.broker.start(task)
+            except StaleAttemptError:
+                lost.set()
+
+        stopping = EarlyStopping(
+            self.store,
+            task,
+            objective=self.objectives[0],
+            enabled=self.plan.early_stopping and task.phase == "search",
+            rule=self.plan.stopping,
+        )
+        return trial.train(stopping=stopping, lost=lost, on_launched=on_launched)
+
+    def _measured(self, task: TaskRecord, trial: Trial, lost: threading.Event) -> Outcome:
+        """Measure what was trained, unless the policy says that it is hopeless."""
+        skip = self._policy.decide(task, trial.scores)
+        return trial.measure(lost, away=self._away) if skip is None else trial.skip(skip.predicted, skip.why)
 
     def _report(self, task: TaskRecord, outcome: Outcome) -> bool:
         if outcome.state == LOST:

@@ -7,14 +7,15 @@ may differ only where the source's two highest probabilities are within twice th
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ExportError, MeasurementError
-from ..devices import DEVICES
-from ..runtimes import RUNTIMES, RuntimeOptions, Session
+from ..devices import DEVICES, Device
+from ..runtimes import RUNTIMES, Runtime, RuntimeOptions, Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,31 +67,46 @@ def check_agreement(
     tolerance: float = TOLERANCE,
     ambiguous: Array | None = None,
     limit_s: float = 1.0,
+    batch: int | None = None,
+    runtime: str | Runtime = "onnxruntime",
+    device: Device = DEVICES["local"],
+    options: RuntimeOptions | None = None,
 ) -> Agreement:
     """Run an exported model on real rows and compare.
 
     Args:
         model: The ONNX file, or its content.
-        X: Float32 ``n x d``.
+        X: ``n x ...``, real rows as the model reads them; numbers with a fraction become float32.
         expected: What the source predicts: probabilities ``n x k``, or ``n`` or ``n x 1`` numbers.
         task: Which of the two.
         tolerance: Largest difference: absolute for probabilities, relative for numbers.
         ambiguous: Bool ``n``: rows to leave out.
         limit_s: After this time no further rows are run; at least 64 are.
+        batch: The only number of rows that the model is to take; ``None``: any.
+        runtime: What runs it, or its name: an export can be right and a runtime's reading of it wrong.
+        device: Where it runs.
+        options: How it runs.
 
     Raises:
-        ExportError: The model cannot be run, has a fixed batch, or differs by more than the tolerance; the message says
-            by how much and in which row.
+        ExportError: The model cannot be run, takes other batches than ``batch`` says, or differs by more than the
+            tolerance; the message says by how much and in which row.
+        MissingDependencyError: The runtime is not installed.
     """
     import numpy as np
 
-    X = np.ascontiguousarray(X, dtype=np.float32)
     expected = np.asarray(expected, dtype=np.float64).reshape(len(X), -1)
+    engine = RUNTIMES.get(runtime)() if isinstance(runtime, str) else runtime
     try:
-        with RUNTIMES.get("onnxruntime")().prepare(model, device=DEVICES["local"], options=RuntimeOptions()) as session:
-            got = _run(session, X, columns=expected.shape[1], limit_s=limit_s)
+        with engine.prepare(model, device=device, options=options or RuntimeOptions()) as session:
+            if session.input.batch != batch:
+                raise ExportError(
+                    f"The exported model does not run as it should: its batch is {session.input.batch or 'free'}, "
+                    f"expected {batch or 'any size'}."
+                )
+            rows = as_rows(X, session.input.dtype)
+            got = _run(session, rows, columns=expected.shape[1], limit_s=limit_s)
     except MeasurementError as e:
-        raise ExportError(f"The exported model does not run: {e.message}", hint=e.hint) from e
+        raise ExportError(f"The exported model does not run on {engine.name}: {e.message}", hint=e.hint) from e
     expected = expected[: len(got)]
     keep = np.ones(len(got), dtype=bool) if ambiguous is None else ~ambiguous[: len(got)]
     compare = _compare_probabilities if task == "classification" else _compare_numbers
@@ -105,30 +121,71 @@ def check_agreement(
     return agreement
 
 
-def _run(session: Session, X: Array, *, columns: int, limit_s: float) -> Array:
-    """Run rows in batches until all are done or the time is up, and one row alone: every size must work and agree."""
+def as_rows(X: Array, dtype: str) -> Array:
+    """Return rows as a model reads them, C-contiguous.
+
+    Raises:
+        ExportError: It reads whole numbers and the rows are others.
+    """
     import numpy as np
 
+    rows = np.ascontiguousarray(X, dtype=dtype)
+    if rows.dtype.kind in "iu" and X.dtype.kind not in "iub":
+        raise ExportError(f"The exported model reads {dtype}, the rows are {X.dtype}.")
+    return rows
+
+
+def predictions(session: Session, rows: Array, *, limit_s: float = math.inf) -> Array:
+    """Run rows in batches, as large as the model takes, until all are done or the time is up.
+
+    Args:
+        session: The model.
+        rows: ``n x ...`` of the session's type; with a fixed batch, the last one is filled up with its first rows.
+        limit_s: After this time no further batch is begun.
+
+    Returns:
+        Float32 ``m x k``, ``m`` at most ``n``.
+
+    Raises:
+        ExportError: The model does not return one row for each.
+        MeasurementError: The runtime fails.
+    """
+    import numpy as np
+
+    size = session.input.batch or _BATCH
     end = time.monotonic() + limit_s
     parts: list[Array] = []
-    for start in range(0, len(X), _BATCH):
-        if parts and time.monotonic() > end:
+    for start in range(0, len(rows), size):
+        if start >= _BATCH and time.monotonic() > end:
             break
-        batch = X[start : start + _BATCH]
-        got = session.run(batch)
-        if got.shape != (len(batch), columns):
-            raise ExportError(
-                f"The exported model maps {len(batch)} rows to the shape {list(got.shape)}; "
-                f"expected [{len(batch)}, {columns}]."
-            )
-        parts.append(got)
-    alone, first = session.run(X[:1]), parts[0][:1]
-    if alone.shape != first.shape or not np.allclose(alone, first, rtol=1e-4, atol=1e-6, equal_nan=True):
+        part = rows[start : start + size]
+        whole = part if session.input.batch is None else np.resize(part, (size, *rows.shape[1:]))
+        got = session.run(np.ascontiguousarray(whole))
+        if got.ndim != 2 or len(got) != len(whole):
+            raise ExportError(f"The exported model maps {len(whole)} rows to the shape {list(got.shape)}.")
+        parts.append(got[: len(part)])
+    return np.concatenate(parts)
+
+
+def _run(session: Session, rows: Array, *, columns: int, limit_s: float) -> Array:
+    """Run rows until all are done or the time is up, and one row alone: every size must work and agree."""
+    import numpy as np
+
+    got = predictions(session, rows, limit_s=limit_s)
+    if got.shape[1] != columns:
+        count = min(len(got), _BATCH)
         raise ExportError(
-            f"The exported model predicts a row alone as {_shown(alone.ravel())} and in a batch as {_shown(first[0])}.",
-            hint="The batch size was fixed, or rows are mixed, while exporting.",
+            f"The exported model maps {count} rows to the shape {[count, got.shape[1]]}; expected [{count}, {columns}]."
         )
-    return np.concatenate(parts).astype(np.float64)
+    if session.input.batch is None:
+        alone, first = session.run(rows[:1]), got[:1]
+        if alone.shape != first.shape or not np.allclose(alone, first, rtol=1e-4, atol=1e-6, equal_nan=True):
+            raise ExportError(
+                f"The exported model predicts a row alone as {_shown(alone.ravel())} and in a batch as "
+                f"{_shown(first[0])}.",
+                hint="The batch size was fixed, or rows are mixed, while exporting.",
+            )
+    return got.astype(np.float64)
 
 
 def _compare_probabilities(got: Array, expected: Array, *, skipped: int, tolerance: float) -> tuple[Agreement, int]:

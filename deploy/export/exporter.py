@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ...errors import ExportError
 from ...registry import Registry
+from ..runtimes.base import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ class Conversion:
     """A model in ONNX, not yet checked.
 
     Args:
-        model: One float32 input ``features`` ``[batch, d]``, one output as in ``OUTPUTS``.
+        model: One input ``features`` ``[batch, ...]``, one output as in ``OUTPUTS``.
         method: What converted it: ``"direct"``, ``"skl2onnx"``, ``"onnxmltools"``, ``"torch.onnx"``.
     """
 
@@ -43,18 +44,26 @@ class Conversion:
 
 
 class Exporter(ABC):
-    """Converts the models of one library."""
+    """Converts the models of one library.
+
+    Attributes:
+        name: The library's name.
+        reads_tensors: Whether its models read rows of any shape, and whole numbers as such; else they read tables of
+            float32 features.
+    """
 
     name: ClassVar[str]
+    reads_tensors: ClassVar[bool] = False
 
     @abstractmethod
-    def convert(self, model: Any, *, example: Array, task: Task) -> Conversion:
+    def convert(self, model: Any, *, example: Array, task: Task, batch: int | None = None) -> Conversion:
         """Convert a fitted model.
 
         Args:
             model: The model; it is not changed.
-            example: Real rows, float32 ``n x d``, ``n`` at least 2.
+            example: Real rows, ``n x ...`` of the type that the model reads, ``n`` at least 2.
             task: What it predicts: probabilities of ``classes(model)``, or one number.
+            batch: The only number of rows that the export is to take; ``None``: any.
 
         Raises:
             ExportError: The model, or a part of it that the message names, has no counterpart in ONNX.
@@ -103,6 +112,11 @@ def exporter_for(model: object) -> Exporter:
         f"A model of the class {describe(model)} cannot be exported to ONNX.",
         hint=f"Known libraries: {', '.join(EXPORTERS)}. Wrap the model in a torch module, or write export_onnx().",
     )
+
+
+def rows_of(example: Array, batch: int | None) -> TensorSpec:
+    """Return what the rows of an example are."""
+    return TensorSpec(tuple(example.shape[1:]), str(example.dtype), batch)
 
 
 def describe(model: object) -> str:

@@ -8,32 +8,43 @@ from typing import Any
 import numpy as np
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from ..runtimes.base import TensorSpec
+
 INPUT = "features"
 OPSET = 17
 ML_DOMAIN = "ai.onnx.ml"
 _ML_VERSIONS = {"TreeEnsembleRegressor": 1, "TreeEnsemble": 5}
 _IR_VERSION = 8
+_SHARED_SIZE = 64  # numbers in a constant up to which an equal one is looked for
 
 
 class Graph:
-    """An ONNX graph in the making, from one float32 input ``[batch, d]`` to one output ``[batch, k]``.
+    """An ONNX graph in the making, from one input ``[batch, ...]`` to one output ``[batch, k]``.
 
     Args:
-        width: Number of features ``d``.
+        rows: What the input's rows are; a number ``d``: ``d`` float32 features.
     """
 
-    def __init__(self, width: int) -> None:
-        self.width = width
+    def __init__(self, rows: TensorSpec | int) -> None:
+        self.rows = TensorSpec((rows,)) if isinstance(rows, int) else rows
         self._model = ModelProto(ir_version=_IR_VERSION, producer_name="omniforge")
         self._graph = self._model.graph
         self._graph.name = "model"
-        self._graph.input.append(_value(INPUT, width))
+        self._graph.input.append(_input(self.rows))
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0
 
     def constant(self, array: np.ndarray[Any, Any]) -> str:
-        """Add a constant and return its name."""
+        """Add a constant and return its name; small ones that are equal are stored once."""
+        array = np.asarray(array, order="C")
+        key = (array.dtype.str, array.shape, array.tobytes()) if array.size <= _SHARED_SIZE else None
+        known = None if key is None else self._constants.get(key)
+        if known is not None:
+            return known
         name = self._name("constant")
-        self._graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self._graph.initializer.append(numpy_helper.from_array(array, name))
+        if key is not None:
+            self._constants[key] = name
         return name
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
@@ -61,7 +72,7 @@ class Graph:
     def finish(self, value: str, *, output: str, columns: int) -> ModelProto:
         """Make ``value`` (``[batch, columns]`` float32) the output, named ``output``, and return the model."""
         self._graph.node.add(op_type="Identity", name="output", input=[value], output=[output])
-        self._graph.output.append(_value(output, columns))
+        self._graph.output.append(_output(output, columns, batch=self.rows.batch))
         self._model.opset_import.append(helper.make_opsetid("", OPSET))
         operators = {node.op_type for node in self._graph.node if node.domain == ML_DOMAIN}
         if operators:
@@ -87,19 +98,24 @@ def set_attribute(node: NodeProto, key: str, value: Any) -> None:
         node.attribute.append(helper.make_attribute(key, value))
 
 
-def _value(name: str, columns: int) -> Any:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", columns])
+def _input(rows: TensorSpec) -> Any:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(rows.dtype))
+    return helper.make_tensor_value_info(INPUT, kind, [rows.batch or "batch", *rows.shape])
 
 
-def keep_only(model: ModelProto, output: str, *, name: str, columns: int, width: int) -> ModelProto:
-    """Reduce a converter's model to one output under the contract's name, for batches of any size.
+def _output(name: str, columns: int, *, batch: int | None) -> Any:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch or "batch", columns])
+
+
+def keep_only(model: ModelProto, output: str, *, name: str, columns: int, rows: TensorSpec) -> ModelProto:
+    """Reduce a converter's model to one output under the contract's name and the contract's input.
 
     Args:
         model: A model whose input is named ``INPUT``; changed in place.
         output: The output to keep, such as ``"probabilities"`` of a classifier that also outputs labels.
         name: What to call it.
         columns: How many columns it has.
-        width: Number of features.
+        rows: What the input's rows are, and whether the batch is fixed.
     """
     graph = model.graph
     if output != name:
@@ -113,12 +129,28 @@ def keep_only(model: ModelProto, output: str, *, name: str, columns: int, width:
     for tensor in [tensor for tensor in graph.initializer if tensor.name not in needed]:
         graph.initializer.remove(tensor)
     del graph.input[:], graph.output[:], graph.value_info[:]
-    graph.input.append(_value(INPUT, width))
-    graph.output.append(_value(name, columns))
+    graph.input.append(_input(rows))
+    graph.output.append(_output(name, columns, batch=rows.batch))
     opsets = {entry.domain: entry.version for entry in model.opset_import}  # some converters repeat a domain
     del model.opset_import[:]
     model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in opsets.items())
     return model
+
+
+def fix_batch(model: ModelProto, batch: int) -> ModelProto:
+    """Return a copy of a model that takes one number of rows only, as compilers for edge devices want it.
+
+    Args:
+        model: One input ``[batch, ...]`` and one output ``[batch, k]``.
+        batch: The number of rows.
+    """
+    fixed = ModelProto()
+    fixed.CopyFrom(model)
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        value.type.tensor_type.shape.dim[0].Clear()
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    del fixed.graph.value_info[:]  # shapes inside, that still have the free batch
+    return fixed
 
 
 def spread_columns(model: ModelProto, present: np.ndarray[Any, Any], *, columns: int) -> ModelProto:
@@ -137,8 +169,9 @@ def spread_columns(model: ModelProto, present: np.ndarray[Any, Any], *, columns:
     places[np.arange(len(present)), present] = 1.0
     graph.initializer.append(numpy_helper.from_array(places, "places"))
     graph.node.add(op_type="MatMul", name="spread", input=[f"seen_{name}", "places"], output=[name])
+    batch = graph.output[0].type.tensor_type.shape.dim[0].dim_value or None
     del graph.output[:]
-    graph.output.append(_value(name, columns))
+    graph.output.append(_output(name, columns, batch=batch))
     return model
 
 

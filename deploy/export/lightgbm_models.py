@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import ExportError, MissingDependencyError
-from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, describe
+from ..runtimes.base import TensorSpec
+from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, describe, rows_of
 from .graph import INPUT, Graph, keep_only
 from .heads import Link, add_link
 from .trees import Tree, add_forest
@@ -32,12 +33,12 @@ class LightGBMExporter(Exporter):
 
     name = "lightgbm"
 
-    def convert(self, model: Any, *, example: Array, task: Task) -> Conversion:
+    def convert(self, model: Any, *, example: Array, task: Task, batch: int | None = None) -> Conversion:
         """Convert a fitted model."""
         try:
-            return _directly(model, width=example.shape[1], task=task)
+            return _directly(model, rows=rows_of(example, batch), task=task)
         except UnsupportedError as e:
-            return _by_onnxmltools(model, width=example.shape[1], task=task, reason=e)
+            return _by_onnxmltools(model, rows=rows_of(example, batch), task=task, reason=e)
 
     def predict(self, model: Any, rows: Array, *, task: Task) -> Array:
         """Return LightGBM's own prediction, with the best iteration where training was stopped early."""
@@ -51,7 +52,7 @@ def _booster(model: Any) -> Any:
     return getattr(model, "booster_", model)
 
 
-def _directly(model: Any, *, width: int, task: Task) -> Conversion:
+def _directly(model: Any, *, rows: TensorSpec, task: Task) -> Conversion:
     """Convert a model whose splits are all numerical.
 
     Raises:
@@ -67,7 +68,7 @@ def _directly(model: Any, *, width: int, task: Task) -> Conversion:
     trees = [_tree(section, target=number % per_round) for number, section in enumerate(sections)]
     if not trees:
         raise UnsupportedError(f"{describe(model)} without trees")
-    graph = Graph(width)
+    graph = Graph(rows)
     average = "average_output" in header
     if average and per_round > 1:
         raise UnsupportedError(f"{describe(model)} in random forest mode with several classes")
@@ -131,7 +132,7 @@ def _numbers(section: Mapping[str, str], key: str, count: int) -> Array:
     return np.array(section[key].split(), dtype=np.float64)
 
 
-def _by_onnxmltools(model: Any, *, width: int, task: Task, reason: UnsupportedError) -> Conversion:
+def _by_onnxmltools(model: Any, *, rows: TensorSpec, task: Task, reason: UnsupportedError) -> Conversion:
     """Convert with onnxmltools and keep only the probabilities or the prediction."""
     try:
         from onnxmltools import convert_lightgbm
@@ -143,7 +144,7 @@ def _by_onnxmltools(model: Any, *, width: int, task: Task, reason: UnsupportedEr
 
     try:
         onnx_model = convert_lightgbm(
-            model, initial_types=[(INPUT, FloatTensorType([None, width]))], zipmap=False, target_opset=15
+            model, initial_types=[(INPUT, FloatTensorType([None, *rows.shape]))], zipmap=False, target_opset=15
         )
     except CONVERTER_FAILURES as e:
         raise ExportError(
@@ -151,6 +152,4 @@ def _by_onnxmltools(model: Any, *, width: int, task: Task, reason: UnsupportedEr
         ) from e
     outputs = [value.name for value in onnx_model.graph.output]
     columns = max(_booster(model).num_model_per_iteration(), 2) if task == "classification" else 1
-    return Conversion(
-        keep_only(onnx_model, outputs[-1], name=OUTPUTS[task], columns=columns, width=width), "onnxmltools"
-    )
+    return Conversion(keep_only(onnx_model, outputs[-1], name=OUTPUTS[task], columns=columns, rows=rows), "onnxmltools")

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ExportError, SpecError
+from ..runtimes.base import TensorSpec
 from .agreement import TOLERANCE, Agreement, check_agreement
-from .exporter import OUTPUTS, Conversion, Exporter, Task, describe, exporter_for
+from .exporter import OUTPUTS, Conversion, Exporter, Task, describe, exporter_for, rows_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _CHECKED_ROWS = 512
+_INTEGERS = ("int64", "int32", "uint8")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class OnnxModel:
         path: The file; the weights are in it.
         task: ``"classification"`` (output ``probabilities`` ``[batch, columns]``) or ``"regression"`` (output
             ``prediction`` ``[batch, 1]``).
-        width: Number of features; the input is ``features``, float32 ``[batch, width]``.
+        input: What its rows are; the input is ``features`` ``[batch, *input.shape]``.
         columns: Number of columns of the output.
         bytes: Size of the file.
         method: What converted it: ``"direct"``, ``"skl2onnx"``, ``"onnxmltools"`` or ``"torch.onnx"``.
@@ -37,7 +39,7 @@ class OnnxModel:
 
     path: Path
     task: Task
-    width: int
+    input: TensorSpec
     columns: int
     bytes: int
     method: str
@@ -53,34 +55,48 @@ def export_onnx(
     classes: int | None = None,
     expected: Array | None = None,
     tolerance: float = TOLERANCE,
+    batch: int | None = None,
+    simplify: bool = False,
 ) -> OnnxModel:
-    """Export a model to one ONNX file with a batch of any size.
+    """Export a model to one ONNX file.
 
     Args:
         model: A fitted scikit-learn estimator or pipeline, LightGBM model, or torch module; it is not changed.
-        example: Real rows, ``n x d`` with ``n`` at least 2; at most 512 of them are compared.
+        example: Real rows, ``n x ...`` with ``n`` at least 2: tables ``n x d``, images ``n x c x h x w``, sequences
+            ``n x t x f``, tokens ``n x t``. Whole numbers keep their type, everything else becomes float32. At most 512
+            rows are compared.
         path: The file to write. Nothing is left there unless the whole file is.
         task: What the model predicts.
         classes: Number of classes; needed where training did not see all of them. ``None``: those that it saw.
         expected: What the model predicts for ``example`` if the caller knows: probabilities ``n x k``, or ``n`` values.
         tolerance: Largest difference: absolute for probabilities, relative for predictions.
+        batch: The only number of rows that the exported model takes, as edge compilers want it; ``None``: any.
+        simplify: Whether to simplify what a general converter made (see :mod:`.simplification`).
 
     Raises:
-        SpecError: ``example`` is no table of at least two rows, or ``task`` is unknown.
+        SpecError: ``example`` has not two rows of numbers, or ``task`` or ``batch`` is unknown.
         ExportError: The model, or a part of it that the message names, cannot be exported; the export disagrees with
             the model; or the file cannot be written.
         MissingDependencyError: The converter for this model is not installed.
     """
-    example = _as_example(example, task)
+    if batch is not None and batch < 1:
+        raise SpecError(f"batch = {batch}: expected at least 1, or None for any.")
+    if task not in OUTPUTS:
+        raise SpecError(f"task = {task!r}: expected {' or '.join(repr(known) for known in OUTPUTS)}.")
     exporter = exporter_for(model)
+    example = _as_example(example, exporter)
     rows = example[:_CHECKED_ROWS]
     present = _present_classes(exporter, model, task, classes=classes)
     reference = exporter.predict(model, rows, task=task) if expected is None else expected[: len(rows)]
-    conversion = exporter.convert(model, example=example, task=task)
+    conversion = exporter.convert(model, example=example, task=task, batch=batch)
     if present is not None:
         conversion, reference = _spread(conversion, reference, present, classes=classes)
     if task == "classification":
         _check_probabilities(reference, model)
+    if simplify and conversion.method != "direct":
+        from .simplification import simplified
+
+        conversion = Conversion(simplified(conversion.model), conversion.method)
     content = _serialize(conversion, model)
     agreement = check_agreement(
         content,
@@ -89,13 +105,14 @@ def export_onnx(
         task=task,
         tolerance=tolerance,
         ambiguous=exporter.ambiguous(model, rows),
+        batch=batch,
     )
     write_atomically(Path(path), content)
     columns = conversion.model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     return OnnxModel(
         path=Path(path),
         task=task,
-        width=example.shape[1],
+        input=rows_of(example, batch),
         columns=columns,
         bytes=len(content),
         method=conversion.method,
@@ -103,16 +120,18 @@ def export_onnx(
     )
 
 
-def _as_example(example: Array, task: str) -> Array:
-    """Return the rows as a C-contiguous float32 table."""
+def _as_example(example: Array, exporter: Exporter) -> Array:
+    """Return the rows C-contiguous: whole numbers as they are where models read them, everything else as float32."""
     import numpy as np
 
-    if task not in OUTPUTS:
-        raise SpecError(f"task = {task!r}: expected {' or '.join(repr(known) for known in OUTPUTS)}.")
-    rows = np.ascontiguousarray(example, dtype=np.float32)
-    if rows.ndim != 2 or len(rows) < 2:
+    example = np.asarray(example)
+    is_kept = exporter.reads_tensors and str(example.dtype) in _INTEGERS
+    rows = np.ascontiguousarray(example, dtype=example.dtype if is_kept else np.float32)
+    fits = rows.ndim >= 2 if exporter.reads_tensors else rows.ndim == 2
+    if not fits or len(rows) < 2:
         raise SpecError(
-            f"example has the shape {list(rows.shape)}; expected n x d with at least 2 rows.",
+            f"example has the shape {list(rows.shape)}; expected n x {'...' if exporter.reads_tensors else 'd'} "
+            "with at least 2 rows.",
             hint="With one row an exporter can fix the batch size to one without a word.",
         )
     return rows

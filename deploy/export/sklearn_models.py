@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ExportError, MissingDependencyError
 from ...registry import Registry
-from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, describe
+from ..runtimes.base import TensorSpec
+from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, describe, rows_of
 from .graph import INPUT, ML_DOMAIN, OPSET, Graph, keep_only
 
 if TYPE_CHECKING:
@@ -45,18 +46,18 @@ class SklearnExporter(Exporter):
 
     name = "sklearn"
 
-    def convert(self, model: Any, *, example: Array, task: Task) -> Conversion:
+    def convert(self, model: Any, *, example: Array, task: Task, batch: int | None = None) -> Conversion:
         """Convert a fitted estimator; a refusal names the estimator, or the step of a pipeline, that is not known."""
         try:
-            return self._directly(model, example=example, task=task)
+            return self._directly(model, rows=rows_of(example, batch), task=task)
         except UnsupportedError as e:
-            return _by_skl2onnx(model, example=example, task=task, reason=e)
+            return _by_skl2onnx(model, rows=rows_of(example, batch), task=task, reason=e)
 
-    def _directly(self, model: Any, *, example: Array, task: Task) -> Conversion:
+    def _directly(self, model: Any, *, rows: TensorSpec, task: Task) -> Conversion:
         known = type(model).__name__ in DIRECT and type(model).__module__.startswith("sklearn.")
         if not known:
             raise UnsupportedError(describe(model))
-        graph = Graph(example.shape[1])
+        graph = Graph(rows)
         value = DIRECT.get(type(model).__name__)(graph, model)
         columns = len(model.classes_) if task == "classification" else 1
         return Conversion(graph.finish(value, output=OUTPUTS[task], columns=columns), "direct")
@@ -83,7 +84,7 @@ class SklearnExporter(Exporter):
         return tied_rows(model, rows)
 
 
-def _by_skl2onnx(model: Any, *, example: Array, task: Task, reason: UnsupportedError) -> Conversion:
+def _by_skl2onnx(model: Any, *, rows: TensorSpec, task: Task, reason: UnsupportedError) -> Conversion:
     """Convert with skl2onnx and keep only the probabilities or the prediction."""
     try:
         from skl2onnx import convert_sklearn
@@ -93,20 +94,34 @@ def _by_skl2onnx(model: Any, *, example: Array, task: Task, reason: UnsupportedE
             f"skl2onnx is needed to export {describe(model)}.", hint="pip install skl2onnx"
         ) from e
 
-    width = example.shape[1]
     is_classifier = task == "classification"
     try:
         onnx_model = convert_sklearn(
             model,
-            initial_types=[(INPUT, FloatTensorType([None, width]))],
+            initial_types=[(INPUT, FloatTensorType([None, *rows.shape]))],
             options={id(model): {"zipmap": False}} if is_classifier else None,
             target_opset={"": OPSET, ML_DOMAIN: 3},
         )
     except CONVERTER_FAILURES as e:
+        said = " ".join(str(e).split())
+        part = next((name for name, inner in _parts(model) if describe(inner) in said), None)
         raise ExportError(
-            f"skl2onnx cannot convert {describe(model)}: {' '.join(str(e).split())[:500]}", hint=reason.hint
+            f"skl2onnx cannot convert {describe(model)}: "
+            + (said[:500] if part is None else f"it has no converter for {part}."),
+            hint=reason.hint,
         ) from e
     outputs = [value.name for value in onnx_model.graph.output]
     columns = len(model.classes_) if is_classifier else 1
     # A classifier outputs its labels, then its probabilities.
-    return Conversion(keep_only(onnx_model, outputs[-1], name=OUTPUTS[task], columns=columns, width=width), "skl2onnx")
+    return Conversion(keep_only(onnx_model, outputs[-1], name=OUTPUTS[task], columns=columns, rows=rows), "skl2onnx")
+
+
+def _parts(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield a model and the estimators inside it, each as errors name it: its step and its class."""
+    yield (f"the step {path!r} ({describe(model)})" if path else describe(model)), model
+    get = getattr(model, "get_params", None)
+    for key, value in get(deep=False).items() if callable(get) and not isinstance(model, type) else ():
+        named = value if isinstance(value, list) else [(key, value)]
+        for item in named:
+            if isinstance(item, tuple) and len(item) > 1 and hasattr(item[1], "get_params"):
+                yield from _parts(item[1], f"{path}.{item[0]}" if path else str(item[0]))

@@ -1,213 +1,240 @@
 """A torch module of known layers, written as an ONNX graph from its symbolic trace.
 
-Layers and functions are looked up in two tables; whatever is in neither raises ``UnsupportedError`` and names itself.
+Layers and functions are looked up in two tables (``torch_layers``, ``torch_functions``); whatever is in neither raises
+``UnsupportedError`` and names itself. What does not depend on the input (positions, masks, scaled weights) is computed
+by torch while writing and stored as a constant.
 """
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from onnx import ModelProto
 from torch import fx, nn
-from torch.nn import functional
 
-from .exporter import UnsupportedError, describe
-from .graph import INPUT, Graph
+from ..runtimes.base import TensorSpec
+from .exporter import UnsupportedError
+from .graph import INPUT
+from .torch_functions import FUNCTIONS, IN_PLACE, RESHAPES, VIEWS
+from .torch_layers import LAYERS, NORMS, fold_norm
+from .torch_shapes import rows_in, shape_of_view
+from .torch_writing import BATCH, REFUSALS, Value, Writing, first_line, mentions_rows, without_rows
 
-Layer = Callable[[Graph, str, Any], str]
+_PLAIN = ("size", "dim", "is_floating_point", len)  # what tells a plain value about a tensor
+_FIELDS = ("shape", "ndim", "dtype", "device")
+_ARITHMETIC = ("_operator", "builtins", "math")  # the modules of functions that compute with plain numbers
 
 
-def write_module(module: nn.Module, *, width: int, output: str, columns: int) -> ModelProto:
-    """Write a module that maps one float32 tensor to one.
+def write_module(module: nn.Module, *, rows: TensorSpec, output: str, columns: int) -> ModelProto:
+    """Write a module that maps one tensor to one.
 
     Args:
         module: The module, in ``eval`` mode.
-        width: Number of features.
+        rows: What its rows are, and whether the batch is fixed.
         output: Name of the output.
         columns: Number of columns of the output.
 
     Raises:
         UnsupportedError: It cannot be traced, or something in it is not known here; the message names it.
     """
+    with _traced(module) as trace, torch.no_grad():
+        return _Translation(module, Writing(rows, LAYERS)).write(trace, output=output, columns=columns)
+
+
+class _Tracer(fx.Tracer):
+    """Traces buffers too, so that they may be cut to a size that is read from the input."""
+
+    proxy_buffer_attributes = True
+
+
+@contextmanager
+def _traced(module: nn.Module) -> Iterator[fx.Graph]:
+    """Trace a module; the constants that a trace leaves in the module are taken out again."""
+    before = {*vars(module), *module._buffers}
     try:
-        traced = fx.symbolic_trace(module)
-    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AttributeError) as e:
-        raise UnsupportedError(f"a forward() that cannot be traced ({str(e).splitlines()[0]})") from e
-    graph = Graph(width)
-    values: dict[fx.Node, Any] = {}
-    for node in traced.graph.nodes:
-        if node.op == "output":
-            result = node.args[0]
-            if not isinstance(result, fx.Node) or not isinstance(values[result], str):
-                raise UnsupportedError("a forward() that returns something else than one tensor")
-            return graph.finish(values[result], output=output, columns=columns)
-        values[node] = _write(graph, node, traced, values)
-    raise UnsupportedError("a forward() without a result")
+        try:
+            trace = _Tracer().trace(module)
+        except (fx.proxy.TraceError, *REFUSALS) as e:
+            raise UnsupportedError(f"a forward() that cannot be traced ({first_line(e)})") from e
+        yield trace
+    finally:
+        for name in {*vars(module), *module._buffers} - before:
+            if name.startswith("_tensor_constant"):
+                delattr(module, name)
 
 
-def _write(graph: Graph, node: fx.Node, traced: fx.GraphModule, values: Mapping[fx.Node, Any]) -> str:
-    """Write one node of the trace and return the name of its value."""
-    if node.op == "placeholder":
-        if node.args or values:
-            raise UnsupportedError("a forward() with several arguments")
-        return INPUT
-    if node.op == "get_attr":
-        return graph.constant(_array(operator.attrgetter(str(node.target))(traced)))
-    if node.op == "call_module":
-        layer = traced.get_submodule(str(node.target))
-        if type(layer) not in LAYERS or len(node.args) != 1 or node.kwargs:
-            raise UnsupportedError(f"the layer {describe(layer)}")
-        return LAYERS[type(layer)](graph, values[_only_node(node.args[0])], layer)
-    function = FUNCTIONS.get(node.target)
-    if function is None:
-        raise UnsupportedError(f"the operation {getattr(node.target, '__name__', node.target)!r}")
-    args = fx.map_arg(node.args, values.__getitem__)
-    kwargs = fx.map_arg(node.kwargs, values.__getitem__)
+class _Translation:
+    """A module on its way into a graph.
+
+    Args:
+        module: The module that was traced.
+        writing: The graph.
+    """
+
+    def __init__(self, module: nn.Module, writing: Writing) -> None:
+        self._module = module
+        self._writing = writing
+        self._values: dict[fx.Node, Any] = {}  # a Value, a constant, or a tuple of them
+        self._folded: set[fx.Node] = set()
+
+    def write(self, trace: fx.Graph, *, output: str, columns: int) -> ModelProto:
+        """Write every node and return the model."""
+        for node in trace.nodes:
+            if node.op == "output":
+                return self._finish(_lookup(node.args[0], self._values), output=output, columns=columns)
+            self._values[node] = self._node(node)
+        raise UnsupportedError("a forward() without a result")
+
+    def _finish(self, value: Any, *, output: str, columns: int) -> ModelProto:
+        if not isinstance(value, Value):
+            raise UnsupportedError("a forward() that returns something else than one tensor of the input")
+        name = self._writing.name(value, torch.float32)
+        if value.shape == (BATCH,) and columns == 1:
+            name = self._writing.reshape(name, (BATCH, 1))
+        elif value.shape != (BATCH, columns):
+            raise UnsupportedError("a forward() that does not return a row of numbers for each row")
+        return self._writing.graph.finish(name, output=output, columns=columns)
+
+    def _node(self, node: fx.Node) -> Any:
+        """Write one node of the trace and return what it stands for."""
+        if node.op == "placeholder":
+            return self._placeholder(node)
+        if node.op == "get_attr":
+            return operator.attrgetter(str(node.target))(self._module)
+        args, kwargs = _lookup(node.args, self._values), _lookup(node.kwargs, self._values)
+        if node.op == "call_module":
+            return self._layer(node, args, kwargs)
+        if not _reads_input((args, kwargs)):
+            return self._constant(node, args, kwargs)
+        return self._function(node, args, kwargs)
+
+    def _placeholder(self, node: fx.Node) -> Any:
+        if self._values:
+            if not node.args:
+                raise UnsupportedError("a forward() with several arguments")
+            return node.args[0]  # an argument's default
+        rows = self._writing.graph.rows
+        dtype = getattr(torch, rows.dtype)
+        device = next((each.device for each in self._module.parameters()), None)
+        return Value(INPUT, torch.empty([0, *(size or 1 for size in rows.shape)], dtype=dtype, device=device))
+
+    def _layer(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+        layer = self._module.get_submodule(str(node.target))
+        if node in self._folded:
+            return args[0]
+        if not _reads_input((args, kwargs)):
+            return layer(*args, **kwargs)
+        if getattr(layer, "inplace", False):
+            _check_only_user(node)
+        norm = self._norm_after(node)
+        folded = None if norm is None else fold_norm(layer, self._module.get_submodule(str(norm.target)), args[0])
+        if norm is not None and folded is not None:
+            self._folded.add(norm)
+            layer = folded
+        return self._writing.layer(layer, *args, **kwargs)
+
+    def _norm_after(self, node: fx.Node) -> fx.Node | None:
+        """Return the batch normalization that alone reads a layer's result."""
+        user = next(iter(node.users), None)
+        if user is None or len(node.users) > 1 or user.op != "call_module" or user.args != (node,) or user.kwargs:
+            return None
+        return user if type(self._module.get_submodule(str(user.target))) in NORMS else None
+
+    def _function(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+        if node.target is operator.getitem and isinstance(args[0], tuple | list):
+            return args[0][args[1]]
+        first = next(each for each in _leaves((args, kwargs)) if isinstance(each, Value))
+        if node.target in _PLAIN or (node.target is getattr and args[1] in _FIELDS):
+            return _counted(_run(node, without_rows(args), without_rows(kwargs)), first.times)
+        function = FUNCTIONS.get(node.target)
+        if function is None:
+            raise UnsupportedError(f"the operation {_name(node)!r}")
+        if node.target in IN_PLACE or kwargs.get("inplace"):
+            _check_only_user(node)
+        times = first.times
+        if node.target in VIEWS:
+            result, times = shape_of_view(*args, **kwargs)
+        else:
+            result = _run(node, without_rows(args), without_rows(kwargs))
+            if node.target in RESHAPES:
+                times = rows_in(first, result.shape)
+        try:
+            return self._writing.returned(function(self._writing, result, *args, **kwargs), result, times=times)
+        except TypeError as e:
+            raise UnsupportedError(f"these arguments of {_name(node)!r}: {e}") from e
+
+    def _constant(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+        """Compute what does not depend on the input; only its number of rows may."""
+        inputs = list(_leaves((args, kwargs)))
+        if not any(map(mentions_rows, inputs)):
+            return _run(node, args, kwargs)
+        tensors = [each for each in inputs if isinstance(each, torch.Tensor)]
+        if not tensors and getattr(node.target, "__module__", None) in _ARITHMETIC:
+            return _run(node, args, kwargs)
+        if node.target != "expand":
+            raise UnsupportedError(f"the operation {_name(node)!r} with the number of rows")
+        result = _run(node, without_rows(args), without_rows(kwargs))
+        return Value(self._writing.expand(self._writing.name(args[0]), tuple(result.shape)), result)
+
+
+def _counted(result: Any, times: int) -> Any:
+    """Return a size or sizes with the number of rows in the place of 0."""
+    if isinstance(result, torch.device):
+        return torch.device("cpu")
+    if isinstance(result, torch.Size):
+        return torch.Size(size or BATCH * times for size in result)
+    if isinstance(result, int) and not isinstance(result, bool):
+        return result or BATCH * times
+    return result
+
+
+def _run(node: fx.Node, args: Any, kwargs: Any) -> Any:
+    """Do what a node does.
+
+    Raises:
+        UnsupportedError: It cannot be done with these arguments.
+    """
     try:
-        return function(graph, *args, **kwargs)
-    except TypeError as e:
-        raise UnsupportedError(f"these arguments of {getattr(node.target, '__name__', node.target)!r}: {e}") from e
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        assert callable(node.target)  # noqa: S101  # what a call_function has
+        return node.target(*args, **kwargs)
+    except REFUSALS as e:
+        raise UnsupportedError(f"the operation {_name(node)!r} ({first_line(e)})") from e
 
 
-def _only_node(argument: Any) -> fx.Node:
-    if not isinstance(argument, fx.Node):
-        raise UnsupportedError(f"the argument {argument!r}")
-    return argument
+def _name(node: fx.Node) -> str:
+    return str(getattr(node.target, "__name__", node.target))
 
 
-def _array(tensor: Any) -> np.ndarray[Any, Any]:
-    if not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.float32:
-        raise UnsupportedError(
-            f"a constant that is no float32 tensor: {getattr(tensor, 'dtype', type(tensor).__name__)}"
-        )
-    array: np.ndarray[Any, Any] = tensor.detach().cpu().numpy()
-    return array
+def _check_only_user(node: fx.Node) -> None:
+    """Refuse what is changed in place and read elsewhere too: a trace does not tell which comes first."""
+    changed = node.args[0] if node.args else None
+    if isinstance(changed, fx.Node) and len(changed.users) > 1:
+        raise UnsupportedError(f"a tensor that {_name(node)!r} changes in place and others read")
 
 
-def _operand(graph: Graph, value: Any) -> str:
-    """Return the name of a value of the trace, or of a constant for a number."""
-    return value if isinstance(value, str) else graph.constant(np.array(value, dtype=np.float32))
+def _lookup(argument: Any, values: Mapping[fx.Node, Any]) -> Any:
+    """Return an argument with every node replaced by what it stands for."""
+    return fx.map_arg(argument, values.__getitem__)
 
 
-def _linear(graph: Graph, x: str, layer: nn.Linear) -> str:
-    bias = [] if layer.bias is None else [graph.constant(_array(layer.bias))]
-    return graph.add("Gemm", x, graph.constant(_array(layer.weight)), *bias, transB=1)
+def _leaves(argument: Any) -> Iterator[Any]:
+    """Yield what is in an argument that may be nested."""
+    if isinstance(argument, tuple | list):
+        for each in argument:
+            yield from _leaves(each)
+    elif isinstance(argument, Mapping):
+        yield from _leaves(list(argument.values()))
+    elif isinstance(argument, slice):
+        yield from (argument.start, argument.stop, argument.step)
+    else:
+        yield argument
 
 
-def _batch_norm(graph: Graph, x: str, layer: nn.BatchNorm1d) -> str:
-    if layer.running_mean is None or layer.running_var is None:
-        raise UnsupportedError("a BatchNorm1d without running statistics")
-    size = layer.num_features
-    scale = layer.weight if layer.weight is not None else torch.ones(size)
-    shift = layer.bias if layer.bias is not None else torch.zeros(size)
-    statistics = [graph.constant(_array(v)) for v in (scale, shift, layer.running_mean, layer.running_var)]
-    return graph.add("BatchNormalization", x, *statistics, epsilon=layer.eps)
-
-
-def _layer_norm(graph: Graph, x: str, layer: nn.LayerNorm) -> str:
-    if len(layer.normalized_shape) != 1:
-        raise UnsupportedError("a LayerNorm over several axes")
-    scale = layer.weight if layer.weight is not None else torch.ones(layer.normalized_shape)
-    bias = [] if layer.bias is None else [graph.constant(_array(layer.bias))]
-    return graph.add("LayerNormalization", x, graph.constant(_array(scale)), *bias, axis=-1, epsilon=layer.eps)
-
-
-def _gelu(graph: Graph, x: str, approximate: str = "none") -> str:
-    if approximate != "none":
-        raise UnsupportedError(f"GELU approximated by {approximate!r}")
-    erf = graph.add("Erf", graph.add("Mul", x, _operand(graph, 1.0 / math.sqrt(2.0))))
-    half = graph.add("Mul", x, _operand(graph, 0.5))
-    return graph.add("Mul", half, graph.add("Add", erf, _operand(graph, 1.0)))
-
-
-def _silu(graph: Graph, x: str, inplace: bool = False) -> str:
-    del inplace
-    return graph.add("Mul", x, graph.add("Sigmoid", x))
-
-
-def _softmax(graph: Graph, x: str, dim: int | None = None, *, op: str = "Softmax") -> str:
-    if dim not in (1, -1):
-        raise UnsupportedError(f"a softmax over dimension {dim}")
-    return graph.add(op, x, axis=1)
-
-
-def _flatten(graph: Graph, x: str, start_dim: int = 0, end_dim: int = -1) -> str:
-    if start_dim != 1 or end_dim != -1:
-        raise UnsupportedError(f"a flatten of dimensions {start_dim} to {end_dim}")
-    return graph.add("Flatten", x, axis=1)
-
-
-def _concatenate(graph: Graph, tensors: Any, dim: int = 0) -> str:
-    if dim not in (1, -1):
-        raise UnsupportedError(f"a concatenation along dimension {dim}")
-    return graph.add("Concat", *tensors, axis=1)
-
-
-def _clamp(graph: Graph, x: str, min: float | None = None, max: float | None = None) -> str:
-    for op, bound in (("Max", min), ("Min", max)):
-        if bound is not None:
-            x = graph.add(op, x, _operand(graph, bound))
-    return x
-
-
-def _binary(op: str) -> Callable[[Graph, Any, Any], str]:
-    return lambda graph, a, b: graph.add(op, _operand(graph, a), _operand(graph, b))
-
-
-def _unary(op: str) -> Callable[..., str]:
-    def write(graph: Graph, x: str, layer: object = None, inplace: bool = False) -> str:
-        del layer, inplace
-        return graph.add(op, x)
-
-    return write
-
-
-def _same(graph: Graph, x: str, *_: Any, **__: Any) -> str:
-    del graph
-    return x
-
-
-LAYERS: dict[type[nn.Module], Layer] = {
-    nn.AlphaDropout: _same,
-    nn.BatchNorm1d: _batch_norm,
-    nn.Dropout: _same,
-    nn.ELU: lambda graph, x, layer: graph.add("Elu", x, alpha=float(layer.alpha)),
-    nn.Flatten: lambda graph, x, layer: _flatten(graph, x, layer.start_dim, layer.end_dim),
-    nn.GELU: lambda graph, x, layer: _gelu(graph, x, layer.approximate),
-    nn.Identity: _same,
-    nn.LayerNorm: _layer_norm,
-    nn.LeakyReLU: lambda graph, x, layer: graph.add("LeakyRelu", x, alpha=float(layer.negative_slope)),
-    nn.Linear: _linear,
-    nn.LogSoftmax: lambda graph, x, layer: _softmax(graph, x, layer.dim, op="LogSoftmax"),
-    nn.ReLU: _unary("Relu"),
-    nn.SELU: _unary("Selu"),
-    nn.SiLU: lambda graph, x, _: _silu(graph, x),
-    nn.Sigmoid: _unary("Sigmoid"),
-    nn.Softmax: lambda graph, x, layer: _softmax(graph, x, layer.dim),
-    nn.Tanh: _unary("Tanh"),
-}
-
-# By what a trace refers to: a function, or the name of a tensor's method.
-FUNCTIONS: dict[Any, Callable[..., str]] = {
-    **dict.fromkeys((operator.add, torch.add, "add"), _binary("Add")),
-    **dict.fromkeys((operator.sub, torch.sub, "sub"), _binary("Sub")),
-    **dict.fromkeys((operator.mul, torch.mul, "mul"), _binary("Mul")),
-    **dict.fromkeys((operator.truediv, torch.div, "div"), _binary("Div")),
-    **dict.fromkeys((operator.neg, torch.neg, "neg"), _unary("Neg")),
-    **dict.fromkeys((torch.relu, functional.relu, "relu"), _unary("Relu")),
-    **dict.fromkeys((torch.sigmoid, functional.sigmoid, "sigmoid"), _unary("Sigmoid")),
-    **dict.fromkeys((torch.tanh, functional.tanh, "tanh"), _unary("Tanh")),
-    **dict.fromkeys((torch.exp, "exp"), _unary("Exp")),
-    **dict.fromkeys((torch.softmax, functional.softmax, "softmax"), _softmax),
-    **dict.fromkeys((torch.cat, torch.concat), _concatenate),
-    **dict.fromkeys((torch.clamp, "clamp"), _clamp),
-    **dict.fromkeys((torch.flatten, "flatten"), _flatten),
-    functional.dropout: _same,
-    functional.gelu: _gelu,
-    functional.silu: _silu,
-}
+def _reads_input(argument: Any) -> bool:
+    return any(isinstance(each, Value) for each in _leaves(argument))

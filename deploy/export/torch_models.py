@@ -6,17 +6,21 @@ layers takes milliseconds. What cannot be traced (a branch on data, a layer that
 
 from __future__ import annotations
 
+import io
 import logging
+import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from onnx import ModelProto, numpy_helper
 
 from ...errors import ExportError
-from .exporter import OUTPUTS, Conversion, Exporter, Task, UnsupportedError, describe
+from .exporter import OUTPUTS, Conversion, Exporter, Task, UnsupportedError, describe, rows_of
 from .graph import INPUT, keep_only
 from .torch_graph import write_module
 
@@ -25,34 +29,32 @@ if TYPE_CHECKING:
 
 
 class TorchExporter(Exporter):
-    """Exports ``torch.nn.Module`` that map ``n x d`` to probabilities ``n x k`` or predictions ``n x 1``."""
+    """Exports ``torch.nn.Module`` that map ``n x ...`` to probabilities ``n x k`` or to ``n`` or ``n x 1`` numbers."""
 
     name = "torch"
+    reads_tensors = True
 
-    def convert(self, model: torch.nn.Module, *, example: Array, task: Task) -> Conversion:
+    def convert(self, model: torch.nn.Module, *, example: Array, task: Task, batch: int | None = None) -> Conversion:
         """Convert a module as it predicts (``eval``)."""
-        columns = _columns(self.predict(model, example[:2], task=task))
+        predicted = self.predict(model, example[:2], task=task)
+        columns = predicted.shape[1] if predicted.ndim == 2 else 1
         with _evaluating(model):
             try:
-                proto = write_module(model, width=example.shape[1], output=OUTPUTS[task], columns=columns)
+                proto = write_module(model, rows=rows_of(example, batch), output=OUTPUTS[task], columns=columns)
                 return Conversion(proto, "direct")
             except UnsupportedError as e:
-                return _by_dynamo(model, example=example, task=task, columns=columns, reason=e)
+                return _by_dynamo(model, example=example, task=task, columns=columns, batch=batch, reason=e)
 
     def predict(self, model: torch.nn.Module, rows: Array, *, task: Task) -> Array:
         """Return what the module maps the rows to, on the device that it is on."""
         del task
         parameter = next(model.parameters(), None)
-        batch = torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))
+        batch = torch.from_numpy(np.ascontiguousarray(rows))
         with _evaluating(model), torch.inference_mode():
             result = model(batch if parameter is None else batch.to(parameter.device))
         if not isinstance(result, torch.Tensor):
             raise ExportError(f"{describe(model)} returns {type(result).__name__}; expected one tensor.")
         return result.detach().cpu().numpy().astype(np.float64)
-
-
-def _columns(predicted: Array) -> int:
-    return predicted.shape[1] if predicted.ndim == 2 else 1
 
 
 @contextmanager
@@ -68,56 +70,108 @@ def _evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _by_dynamo(
-    model: torch.nn.Module, *, example: Array, task: Task, columns: int, reason: UnsupportedError
+    model: torch.nn.Module,
+    *,
+    example: Array,
+    task: Task,
+    columns: int,
+    reason: UnsupportedError,
+    batch: int | None = None,
 ) -> Conversion:
     """Convert with torch's own exporter.
 
-    The example has at least two rows: with one, the exporter would fix the batch to one without a word.
+    For a batch of any size the example has at least two rows: with one, the exporter would fix the batch to one without
+    a word.
     """
     parameter = next(model.parameters(), None)
-    batch = torch.from_numpy(np.ascontiguousarray(example[: max(2, min(len(example), 4))], dtype=np.float32))
+    rows = np.ascontiguousarray(np.resize(example, (batch or max(2, min(len(example), 4)), *example.shape[1:])))
+    given = torch.from_numpy(rows)
     try:
         with _quiet():
             program = torch.onnx.export(
                 model,
-                (batch if parameter is None else batch.to(parameter.device),),
+                (given if parameter is None else given.to(parameter.device),),
                 dynamo=True,
                 external_data=False,
                 input_names=[INPUT],
-                output_names=[OUTPUTS[task]],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                output_names=["result"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},) if batch is None else None,
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as e:
         raise ExportError(
-            f"torch.onnx cannot export {describe(model)}: {_cause(e)}",
+            f"torch.onnx cannot export {describe(model)}{_place(e)}: {_cause(e)}",
             hint=f"It was not written directly because of {reason.message}.",
         ) from e
     assert program is not None  # noqa: S101  # what dynamo=True returns
     proto = program.model_proto
+    result = _as_columns(proto) if columns == 1 else proto.graph.output[0].name
     return Conversion(
-        keep_only(proto, proto.graph.output[0].name, name=OUTPUTS[task], columns=columns, width=example.shape[1]),
-        "torch.onnx",
+        keep_only(proto, result, name=OUTPUTS[task], columns=columns, rows=rows_of(example, batch)), "torch.onnx"
     )
+
+
+def _as_columns(model: ModelProto) -> str:
+    """Return the name of a model's output as ``[batch, 1]``."""
+    output = model.graph.output[0]
+    if len(output.type.tensor_type.shape.dim) == 2:
+        return str(output.name)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([-1, 1]), "one_column"))
+    model.graph.node.add(op_type="Reshape", name="column", input=[output.name, "one_column"], output=["column"])
+    model.graph.output[0].name = "column"
+    return "column"
 
 
 def _cause(error: BaseException) -> str:
     """Return the first line of what is at the bottom of the exporter's chain of errors: it names the operator."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    error = list(_chain(error))[-1]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:500] if lines else type(error).__name__
+    said = lines[0][:500] if lines else type(error).__name__
+    if "data-dependent" in said:
+        return f"aten.item: a decision or a size that depends on the values of a tensor ({said.split('.  (')[0]})"
+    return said
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what caused it, the first cause last."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__
+
+
+def _place(error: BaseException) -> str:
+    """Return where in the model an export failed: the layer and the line of its author's code, as far as known."""
+    layer = line = ""
+    for link in reversed(list(_chain(error))):
+        for frame, number in traceback.walk_tb(link.__traceback__):
+            code = frame.f_code
+            if _is_foreign(code.co_filename) or code.co_filename == __file__:
+                part = frame.f_locals.get("self") if code.co_name == "forward" else None
+                layer = describe(part) if isinstance(part, torch.nn.Module) and line else layer
+            elif code.co_name == "forward":
+                line = f"{Path(code.co_filename).name}, line {number}"
+        if line:
+            break
+    return "".join((f", in the layer {layer}" if layer else "", f" ({line})" if line else ""))
+
+
+def _is_foreign(filename: str) -> bool:
+    """Whether a file belongs to torch, and not to the author of a model."""
+    return Path(filename).is_relative_to(Path(torch.__file__).parent)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the exporter's notes on packages that are not needed here."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Silence the exporter's notes on packages that are not needed here, and its listings of what it cannot export."""
+    names = ("torch.onnx._internal.exporter._registration", "torch.fx.experimental.symbolic_shapes", "torch.export")
+    loggers = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in loggers.items():
+            logger.setLevel(level)

@@ -128,3 +128,35 @@ def unusable(message: str, *, hint: str | None = None) -> MeasurementError:
     error = MeasurementError(message, hint=hint)
     error.retryable = False
     return error
+
+
+def named(model: Path | str | bytes) -> str:
+    """Return how an error begins that is about a model: with its file's name, if it has one."""
+    return "The model" if isinstance(model, bytes) else f"The model {model}"
+
+
+def only_on(runtime: str, device: Device, *, kinds: tuple[str, ...] = ("cpu",)) -> None:
+    """Refuse a device that a runtime does not serve.
+
+    Raises:
+        MeasurementError: The device is of none of these kinds.
+    """
+    if device.kind not in kinds:
+        served = " or ".join(repr(kind) for kind in kinds)
+        raise unusable(f"The runtime {runtime!r} serves devices of kind {served}, not {device.kind!r}.")
+
+
+def other_shape(model: Path | str | bytes, found: str) -> MeasurementError:
+    """Return the error of a model whose inputs and outputs, as ``found`` tells, are not what the contract says."""
+    return unusable(
+        f"{named(model)} has other inputs and outputs than one tensor [batch, ...] and one output [batch, k]: {found}.",
+        hint="Export it with omniforge.deploy.export_onnx.",
+    )
+
+
+def failed_batch(runtime: str, spec: TensorSpec, batch: np.ndarray[Any, Any], *, cause: str) -> MeasurementError:
+    """Return the error of a batch that failed: that it does not fit, if so, else the runtime's own words."""
+    misfit = spec.misfit(batch)
+    if misfit is not None:
+        return unusable(f"The batch does not fit the model: {misfit}.")
+    return unusable(f"{runtime} cannot run a batch of shape {list(batch.shape)}: {cause}")

@@ -32,3 +32,17 @@ def test_a_failed_component_shows_its_traceback_and_the_hint(capsys: pytest.Capt
     assert "Component 'worker' failed: [boom] happened" in printed
     assert "Traceback: line 1" in printed
     assert "Hint: mend [it]" in printed
+
+
+def test_a_small_installation_says_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, exit_codes():
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+    assert ended.value.code == 1
+    shown = capsys.readouterr().err
+    assert "needs torch" in shown
+    assert "pip install 'omniforge[automl]'" in shown
+
+
+def test_a_module_of_its_own_that_is_missing_is_a_defect() -> None:
+    with pytest.raises(ModuleNotFoundError), exit_codes():
+        raise ModuleNotFoundError("No module named 'omniforge.nowhere'", name="omniforge.nowhere")

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from omniforge.cli.display import JobView, duration_text, finish, jobs_table, leaderboard_table, number_text, progress
+from omniforge.cli.display import (
+    JobView,
+    duration_text,
+    finish,
+    jobs_table,
+    leaderboard_table,
+    number_text,
+    progress,
+    show_job,
+)
 
 STATES = ("pending", "reserved", "running", "succeeded", "failed", "timeout", "cancelled")
 
@@ -41,6 +50,7 @@ def document(**changes: Any) -> dict[str, Any]:
         ],
         "objectives": [objective("accuracy", "max"), objective("latency_ms", "min")],
         "leaderboard": board, "pareto": [3, 1], "model": None, "report": None, "phases": {}, "failures": [],
+        "knee": None, "unmeasured": [],
         "reasons": ["[bold] 3 rows."], "space": None, "started_at": None, "finished_at": None, "error": None,
     }  # fmt: skip
     return {**base, **changes}
@@ -143,7 +153,7 @@ def test_the_end_says_what_can_be_done_next(
     shown = capsys.readouterr().out
     for part in ("[bold] 3 rows.", "Report: /home/x/report.html", "* on the Pareto front"):
         assert part in shown
-    assert "OMNIFORGE_HOME=/h omniforge predict flowers/1 --data NEW.csv -o predictions.csv" in shown
+    assert "OMNIFORGE_HOME=/h omniforge predict flowers/1 --data FILE -o predictions.csv" in shown
     finish(ended, as_json=False, home=Path(".omniforge"))
     assert "  omniforge predict flowers/1" in capsys.readouterr().out
     finish(ended, as_json=True, home=Path("/h"))
@@ -175,3 +185,15 @@ def test_numbers_and_durations() -> None:
         "3",
     ]
     assert [duration_text(seconds) for seconds in (45.2, 180.0, 9000.0)] == ["45 s", "3 min", "2.5 h"]
+
+
+def test_the_knee_is_explained_and_what_was_not_measured_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    unmeasured = [
+        {"task": 4, "cause": "device_lost", "message": "device pi: no answer"},
+        {"task": 5, "cause": "not_measured", "message": "too slow"},
+    ]
+    knee = {"task": 3, "reason": "It is where the front bends most."}
+    show_job(document(knee=knee, unmeasured=unmeasured))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Task 3 is recommended. It is where the front bends most." in shown
+    assert "1 without measurements, because a device was away (device pi: no answer); 1 not measured" in shown

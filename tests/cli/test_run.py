@@ -32,7 +32,7 @@ def test_the_result_is_the_document_of_json_md(job: Any) -> None:
     document = job.document
     assert set(document) == {
         "id", "name", "kind", "state", "created_at", "best", "tasks", "workers", "objectives", "leaderboard", "pareto",
-        "model", "report", "phases", "failures", "reasons", "space", "started_at", "finished_at", "error",
+        "model", "report", "phases", "failures", "knee", "unmeasured", "reasons", "space", "started_at", "finished_at", "error",
     }  # fmt: skip
     assert document["id"].startswith("flowers-")
     assert (document["name"], document["kind"], document["state"]) == ("flowers", "nocode", "succeeded")

@@ -14,7 +14,7 @@ from omniforge.store import JobRecord, Store, TaskRecord
 SUMMARY = {"id", "name", "kind", "state", "created_at", "best", "tasks"}
 DOCUMENT = SUMMARY | {
     "workers", "objectives", "leaderboard", "pareto", "model", "report", "phases", "failures", "reasons", "started_at",
-    "finished_at", "error", "space",
+    "finished_at", "error", "space", "knee", "unmeasured",
 }  # fmt: skip
 STATES = {"pending", "reserved", "running", "succeeded", "failed", "timeout", "cancelled"}
 

@@ -59,3 +59,19 @@ def test_a_plan_survives_json() -> None:
     assert again.phase("search").trials == 10
     with pytest.raises(SpecError, match="no phase 'smoke'"):
         again.phase("smoke")
+
+
+def test_what_an_npz_file_says_need_not_be_said() -> None:
+    spec = JobSpec.parse({"data": "images.npz"})
+    assert (spec.target, spec.estimator) == ("y", "image")
+    assert JobSpec.parse({"data": "images.npz", "target": "label", "estimator": "mine"}).estimator == "mine"
+    assert JobSpec.parse({"data": "images.npz", "target": "label"}).target == "label"
+    assert JobSpec.parse({"kind": "hpo", "data": "images.npz", "estimator": "mine"}).target == "y"
+
+
+def test_an_estimator_may_bring_its_own_data() -> None:
+    spec = JobSpec.parse({"kind": "hpo", "estimator": "mine", "data": None})
+    assert (spec.data, spec.target) == ("", "")
+    for wrong in ({}, {"data": "", "target": "y"}, {"data": "a.csv", "target": ""}, {"data": "a.csv"}):
+        with pytest.raises(SpecError):
+            JobSpec.parse(wrong)

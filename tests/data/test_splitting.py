@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniforge.data.splitting import SPLITS, split_rows, strata_of
+from omniforge.data.splitting import SPLITS, split_beside, split_rows, strata_of
 from omniforge.errors import SpecError
 
 
@@ -83,3 +83,36 @@ def test_regression_bins_hold_like_values() -> None:
 def test_fractions_out_of_range(valid: float, test: float) -> None:
     with pytest.raises(SpecError, match="expected a share"):
         split([0, 1] * 20, valid, test)
+
+
+@given(
+    strata=st.lists(st.integers(0, 4), min_size=20, max_size=80),
+    valid=st.floats(0.05, 0.9),
+    seed=st.integers(0, 5),
+)
+def test_beside_a_given_test_split_the_others_are_dealt(strata: list[int], valid: float, seed: int) -> None:
+    test = np.arange(10)
+    parts = split_beside(np.asarray(strata), test=test, valid_fraction=valid, seed=seed)
+    assert sorted(parts["test"]) == list(test)
+    assert sorted(np.concatenate([parts["train"], parts["valid"]])) == list(range(10, len(strata)))
+    left = np.asarray(strata)[10:]
+    for stratum in np.unique(left):
+        assert stratum in np.asarray(strata)[parts["train"]]
+        if (left == stratum).sum() >= 2:
+            assert stratum in np.asarray(strata)[parts["valid"]]
+
+
+def test_beside_a_given_test_split_shares_and_order_hold() -> None:
+    strata = np.random.default_rng(0).choice(4, 1000, p=[0.4, 0.3, 0.2, 0.1])
+    parts = split_beside(strata, test=np.arange(800, 1000), valid_fraction=0.25, seed=0)
+    assert {name: len(rows) for name, rows in parts.items()} == {"train": 600, "valid": 200, "test": 200}
+    for rows in parts.values():
+        assert set(strata[rows[:4]]) == {0, 1, 2, 3}
+    again = split_beside(strata, test=np.arange(800, 1000), valid_fraction=0.25, seed=0)
+    assert all(np.array_equal(parts[name], again[name]) for name in parts)
+
+
+@pytest.mark.parametrize("valid", [0.0, -0.1, 0.95])
+def test_beside_a_given_test_split_a_share_out_of_range(valid: float) -> None:
+    with pytest.raises(SpecError, match="valid_fraction"):
+        split_beside(np.zeros(20, dtype=int), test=np.arange(5), valid_fraction=valid, seed=0)

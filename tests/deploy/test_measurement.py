@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,13 @@ from conformance.runtime_suite import WEIGHTS, linear_model
 
 from omniforge.deploy import DEPLOYMENT_METRICS, Device, MeasureOptions, Runtime, RuntimeOptions, Session, measure
 from omniforge.deploy.locking import device_lock
+from omniforge.deploy.reference import reference_row
+from omniforge.deploy.runtimes import TensorSpec
 from omniforge.errors import MeasurementError, SpecError, UnknownNameError
 
 ROWS = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+Slowness = Callable[[float], float]
+FEATURES = TensorSpec((3,))
 QUICK = MeasureOptions(budget_s=0.02, warmup_s=0.001)
 
 
@@ -27,24 +31,46 @@ class FakeClock:
         return self.now_ns
 
 
-class FakeRuntime(Runtime, Session):
-    """A runtime whose predictions take the times that it is told, in microseconds for a batch of one."""
+class FakeSession(Session):
+    """A model whose predictions take the times that it is told, in microseconds for a batch of one."""
 
-    name = "fake"
-    width = 3
-
-    def __init__(self, clock: FakeClock, times_us: Iterator[float], *, load_us: float = 0.0) -> None:
-        self.clock, self.times_us, self.load_us = clock, times_us, load_us
+    def __init__(self, clock: FakeClock, times_us: Iterator[float], spec: TensorSpec, slowness: Slowness) -> None:
+        self.clock, self.times_us, self.input, self.slowness = clock, times_us, spec, slowness
         self.batches: list[int] = []
-
-    def prepare(self, model: Any, *, device: Device, options: RuntimeOptions) -> Session:
-        self.clock.now_ns += round(self.load_us * 1000)
-        return self
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         self.batches.append(len(batch))
-        self.clock.now_ns += round(next(self.times_us) * 1000 * len(batch))
+        self.clock.now_ns += round(next(self.times_us) * 1000 * len(batch) * self.slowness(self.clock.now_ns / 1e9))
         return np.zeros((len(batch), 1), dtype=np.float32)
+
+
+class FakeRuntime(Runtime):
+    """A runtime of fake sessions: the model's, and the reference's, which always takes 50 microseconds.
+
+    Args:
+        slowness: How many times as long everything takes, by the seconds that have passed.
+    """
+
+    name = "fake"
+    model = FakeSession
+
+    def __init__(
+        self,
+        clock: FakeClock,
+        times_us: Iterator[float],
+        *,
+        load_us: float = 0.0,
+        slowness: Slowness = lambda seconds: 1.0,
+        spec: TensorSpec = FEATURES,
+    ) -> None:
+        self.clock, self.load_us, self.slowness = clock, load_us, slowness
+        self.session = self.model(clock, times_us, spec, slowness)
+
+    def prepare(self, model: Any, *, device: Device, options: RuntimeOptions) -> Session:
+        if isinstance(model, bytes):
+            return FakeSession(self.clock, forever(50.0), TensorSpec(reference_row().shape[1:], batch=1), self.slowness)
+        self.clock.now_ns += round(self.load_us * 1000)
+        return self.session
 
     def versions(self) -> dict[str, str]:
         return {"fake": "1"}
@@ -86,17 +112,86 @@ def test_percentiles_are_those_of_the_times(linear_file: Path) -> None:
 def test_steady_times_end_the_measurement_early(linear_file: Path) -> None:
     clock = FakeClock()
     steady = measure(linear_file, rows=ROWS, runtime=FakeRuntime(clock, forever(50.0)), clock=clock)
-    assert steady.repeats < 4000  # the whole budget would be 6000
+    assert steady.repeats < 3000  # the whole budget would be 6000 of both
     assert steady.spread.drift == 0
     assert not steady.spread.noisy
 
 
-def test_a_drifting_machine_uses_the_budget_and_is_called_noisy(linear_file: Path) -> None:
+def test_a_machine_that_drifts_cancels(linear_file: Path, tmp_path: Path) -> None:
+    def latency_ms(slowness: Slowness) -> float:
+        clock = FakeClock()
+        runtime = FakeRuntime(clock, forever(100.0, 101.0), slowness=slowness)
+        report = measure(linear_file, rows=ROWS, runtime=runtime, clock=clock, lock_dir=tmp_path)
+        assert report.reference is not None
+        assert report.reference.calibrated
+        assert report.ratio == pytest.approx(2.01, rel=0.02)
+        assert not report.spread.noisy
+        return report.metrics["latency_ms"]
+
+    calm = latency_ms(lambda seconds: 1.0)
+    assert calm == pytest.approx(0.1005, rel=0.01)
+    assert latency_ms(lambda seconds: 1.7) == pytest.approx(calm, rel=0.01)
+    assert latency_ms(lambda seconds: 1.0 + 4 * seconds) == pytest.approx(calm, rel=0.02)
+    assert latency_ms(lambda seconds: 1.5 if int(seconds * 20) % 2 else 1.0) == pytest.approx(calm, rel=0.03)
+
+
+def test_raw_times_are_kept_beside_the_corrected_ones(linear_file: Path, tmp_path: Path) -> None:
+    for slowness, raw_ms in ((1.0, 0.1), (2.0, 0.2)):
+        clock = FakeClock()
+        runtime = FakeRuntime(clock, forever(100.0), slowness=lambda seconds, by=slowness: by)
+        report = measure(linear_file, rows=ROWS, runtime=runtime, clock=clock, lock_dir=tmp_path)
+        assert report.raw["p50_ms"] == pytest.approx(raw_ms)
+        assert report.metrics["latency_ms"] == pytest.approx(0.1)
+        assert report.metrics["latency_p99_ms"] == pytest.approx(0.1)
+        assert report.metrics["throughput_rps"] == pytest.approx(10_000)
+
+
+def test_a_model_that_alone_drifts_uses_the_budget_and_is_called_noisy(linear_file: Path) -> None:
     clock = FakeClock()
     slower = (50.0 + at * 0.01 for at in range(10**9))
     report = measure(linear_file, rows=ROWS, runtime=FakeRuntime(clock, slower), clock=clock)
     assert report.spread.noisy
-    assert report.repeats > 3000
+    assert report.repeats > 1500
+
+
+def test_a_restless_measurement_is_made_again(linear_file: Path) -> None:
+    clock = FakeClock()
+    seen = iter(range(10**9))
+    restless = (100.0 * (1 + (next(seen) // 40 % 2 if clock.now_ns < 0.3e9 else 0)) for _ in range(10**9))
+    report = measure(linear_file, rows=ROWS, runtime=FakeRuntime(clock, restless), clock=clock)
+    assert report.spread.attempts == 2
+    assert report.spread.iqr_share < 0.15
+    assert report.metrics["latency_ms"] == pytest.approx(0.1, rel=0.01)
+
+
+def test_without_a_reference_it_is_the_clock_s_time(linear_file: Path) -> None:
+    clock = FakeClock()
+    options = MeasureOptions(reference=False)
+    runtime = FakeRuntime(clock, forever(80.0), slowness=lambda seconds: 2.0)
+    report = measure(linear_file, rows=ROWS, runtime=runtime, clock=clock, options=options)
+    assert report.metrics["latency_ms"] == pytest.approx(0.16)
+    assert (report.ratio, report.reference) == (None, None)
+    assert report.reference_note
+
+
+def test_percentiles_have_intervals(linear_file: Path) -> None:
+    report = measure(linear_file, rows=ROWS, options=MeasureOptions(budget_s=0.1))
+    for name in ("latency_ms", "latency_p90_ms"):
+        low, high = report.intervals[name]
+        assert low is not None
+        assert high is not None
+        assert low <= report.metrics[name] <= high
+    assert set(report.intervals) == {"latency_ms", "latency_p90_ms", "latency_p99_ms", "ratio"}
+
+
+def test_a_fixed_batch_is_filled(linear_file: Path) -> None:
+    clock = FakeClock()
+    runtime = FakeRuntime(clock, forever(10.0), spec=TensorSpec((3,), batch=64))
+    report = measure(linear_file, rows=ROWS[:5], runtime=runtime, clock=clock)
+    assert set(runtime.session.batches) == {64}
+    assert report.batch == 64
+    assert report.metrics["latency_ms"] == pytest.approx(0.64)
+    assert report.metrics["throughput_rps"] == pytest.approx(100_000.0)
 
 
 def test_a_slow_model_gets_the_least_repeats_and_a_small_batch(linear_file: Path) -> None:
@@ -119,7 +214,18 @@ def test_latency_cycles_through_the_rows(linear_file: Path) -> None:
     clock = FakeClock()
     runtime = FakeRuntime(clock, forever(50.0))
     measure(linear_file, rows=ROWS, runtime=runtime, clock=clock)
-    assert runtime.batches.count(1) > len(ROWS)
+    assert runtime.session.batches.count(1) > len(ROWS)
+
+
+def test_of_a_bare_device_only_what_it_does_itself_is_reported(linear_file: Path) -> None:
+    clock = FakeClock()
+    bare = Device("bare", runtime="fake", url="tvm-rpc://127.0.0.1:9190")
+    report = measure(linear_file, rows=ROWS, device=bare, runtime=FakeRuntime(clock, forever(50.0)), clock=clock)
+    latencies = {"latency_ms", "latency_p90_ms", "latency_p99_ms"}
+    assert set(report.metrics) == latencies | {"throughput_rps", "model_bytes"}
+    assert "bare" in report.reference_note
+    assert report.memory_source.startswith("none")
+    assert report.energy_source.startswith("none")
 
 
 def test_weights_in_a_file_beside_count(linear_file: Path) -> None:
@@ -133,15 +239,18 @@ def test_it_stays_on_the_cores_it_is_given(linear_file: Path) -> None:
     core = min(before)
     seen = set()
 
-    class Watching(FakeRuntime):
+    class Watching(FakeSession):
         def run(self, batch: np.ndarray) -> np.ndarray:
-            seen.update(os.sched_getaffinity(0))
+            seen.add(frozenset(os.sched_getaffinity(0)))
             return super().run(batch)
+
+    class WatchingRuntime(FakeRuntime):
+        model = Watching
 
     clock = FakeClock()
     options = MeasureOptions(runtime=RuntimeOptions(cpus=(core,)))
-    measure(linear_file, rows=ROWS, runtime=Watching(clock, forever(50.0)), clock=clock, options=options)
-    assert seen == {core}
+    measure(linear_file, rows=ROWS, runtime=WatchingRuntime(clock, forever(50.0)), clock=clock, options=options)
+    assert seen == {frozenset({core})}
     assert os.sched_getaffinity(0) == before
 
 
@@ -179,7 +288,11 @@ def test_two_measurements_do_not_overlap(linear_file: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("rows", "message"),
-    [(np.zeros(3), "shape"), (np.zeros((0, 3)), "at least one row"), (np.zeros((4, 5)), "expects 3 features")],
+    [
+        (np.zeros(3), "shape"),
+        (np.zeros((0, 3)), "at least one row"),
+        (np.zeros((4, 5)), r"\[4, 5\], expected float32 \[batch, 3\]"),
+    ],
 )
 def test_rows_that_do_not_fit_are_refused(linear_file: Path, rows: np.ndarray, message: str) -> None:
     with pytest.raises(SpecError, match=message):
@@ -195,12 +308,6 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_unknown_names_are_refused(linear_file: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(UnknownNameError, match=next(iter(wrong.values()))):
         measure(linear_file, rows=ROWS, **wrong)
-
-
-@pytest.mark.parametrize("name", ["budget_s", "warmup_s", "min_repeats", "precision", "batch"])
-def test_options_have_to_be_positive(name: str) -> None:
-    with pytest.raises(SpecError, match=name):
-        MeasureOptions(**{name: 0})
 
 
 def test_the_collector_is_on_again(linear_file: Path) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 
-from omniforge.deploy.memory import PeakMemory
+from omniforge.deploy.memory import PeakMemory, group_resident_bytes, resident_bytes
 
 MIB = 1024 * 1024
 
@@ -45,3 +48,17 @@ def test_where_there_is_no_procfs_it_is_unknown(tmp_path: Path) -> None:
     meter.start()
     assert meter.source == "none"
     assert meter.read_mb() is None
+
+
+def test_what_is_resident_of_a_process_and_of_its_group() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'b = b\"x\" * 2**26; print(1); input()'])"
+    leader = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert leader.stdout is not None
+    leader.stdout.readline()
+    assert 64 * MIB < group_resident_bytes(leader.pid) < 150 * MIB
+    assert 4 * MIB < resident_bytes(leader.pid) < 60 * MIB
+    leader.communicate(b"\n")
+    assert resident_bytes(leader.pid) == 0
+    assert resident_bytes(os.getpid()) > 10 * MIB

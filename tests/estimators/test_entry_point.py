@@ -8,7 +8,7 @@ import pytest
 
 from omniforge import TaskEstimator
 from omniforge.errors import BundleError
-from omniforge.estimators.entry_point import bind, load_class
+from omniforge.estimators.entry_point import bind, load_class, load_function
 
 BundleWriter = Callable[..., Path]
 
@@ -156,3 +156,14 @@ def test_a_failed_import_leaves_no_module_behind(write_bundle: BundleWriter) -> 
     with pytest.raises(BundleError):
         load(write_bundle("from . import layers\nraise ValueError", layers=""))
     assert {name for name in sys.modules if name.startswith("omniforge_bundle_")} == before
+
+
+def test_a_function_of_the_bundle_is_loaded(write_bundle: BundleWriter) -> None:
+    folder = write_bundle(
+        "class Sample: ...", dataset="from .numbers_of import two\ndef load(): return two", numbers_of="two = 2"
+    )
+    assert load_function("dataset:load", root=folder, bundle="sample")() == 2
+    with pytest.raises(BundleError, match="'lode' in module 'dataset' does not exist"):
+        load_function("dataset:lode", root=folder, bundle="sample")
+    with pytest.raises(BundleError, match="'two' in module 'numbers_of' is not a function"):
+        load_function("numbers_of:two", root=folder, bundle="sample")

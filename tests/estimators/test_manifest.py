@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from omniforge.errors import BundleError
-from omniforge.estimators.manifest import Fidelity, read_manifest
+from omniforge.estimators.manifest import Data, Fidelity, read_manifest
 
 GOOD = """\
 name: sample
@@ -95,3 +95,13 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "estimator.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BundleError, match="cannot be read"):
         read_manifest(tmp_path / "estimator.yaml")
+
+
+def test_the_data_that_it_reads_and_brings(tmp_path: Path) -> None:
+    (tmp_path / "estimator.yaml").write_text(GOOD)
+    assert read_manifest(tmp_path / "estimator.yaml").data == Data(reads="any", load=None, target="y")
+    (tmp_path / "estimator.yaml").write_text(GOOD + 'data: {reads: tensor, load: "dataset:load", target: label}\n')
+    assert read_manifest(tmp_path / "estimator.yaml").data == Data(reads="tensor", load="dataset:load", target="label")
+    assert "data.load" in read(tmp_path, GOOD + "data: {load: dataset.py}\n")
+    assert "did you mean 'load'" in read(tmp_path, GOOD + "data: {loads: a}\n")
+    assert "data.reads" in read(tmp_path, GOOD + "data: {reads: images}\n")

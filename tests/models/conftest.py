@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conformance.runtime_suite import linear_model
+from conformance.runtime_models import build, linear_model
+from onnx import helper
 
+from omniforge.data import tensor_transform
+from omniforge.data.tensor_planning import fit_tensor_plan
 from omniforge.models import ModelRegistry, write_asset
 
 TRANSFORM = '''"""Turn raw rows into features."""
@@ -80,6 +84,38 @@ def make_asset(tmp_path: Path, rows: pd.DataFrame) -> WriteAsset:
 @pytest.fixture
 def asset(make_asset: WriteAsset) -> Path:
     return make_asset()
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    """Raw images, ``n x h x w x c``."""
+    return np.random.default_rng(0).integers(0, 256, size=(300, 4, 5, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def image_asset(tmp_path: Path, pixels: np.ndarray) -> Path:
+    """The asset of a model of images, two classes: a bright one is a day."""
+    plan = fit_tensor_plan(pixels, layout="hwc")
+    nodes = [
+        helper.make_node("ReduceMean", ["features"], ["level"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Unsqueeze", ["level", "last"], ["column"]),
+        helper.make_node("MatMul", ["column", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["scores"], axis=1),
+    ]
+    constants = {"last": np.array([1]), "weights": np.array([[-9.0, 9.0]], dtype=np.float32)}
+    (tmp_path / "images.onnx").write_bytes(build(nodes, constants, row=plan.shape, columns=2))
+    return write_asset(
+        tmp_path / "image_asset",
+        onnx_path=tmp_path / "images.onnx",
+        plan=plan.to_dict(),
+        transform_source=inspect.getsource(tensor_transform),
+        task="classification",
+        classes=["night", "day"],
+        target="y",
+        metrics={"accuracy": 1.0},
+        lineage={"job_id": "job-2"},
+        example_rows=pixels[:5],
+    )
 
 
 @pytest.fixture(scope="session")

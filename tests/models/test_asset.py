@@ -125,3 +125,13 @@ def test_a_full_disk_leaves_the_earlier_asset(make_asset: Callable[..., Path]) -
         make_asset(metrics={"accuracy": 0.2})  # predict.py is longer
     assert read_asset(asset)["metrics"] == {"accuracy": 0.1}
     assert sorted(path.name for path in asset.parent.iterdir()) == ["asset", "exported.onnx"]
+
+
+def test_an_asset_of_images_says_the_shape_of_a_row(image_asset: Path, pixels: np.ndarray) -> None:
+    assert sorted(path.name for path in image_asset.iterdir()) == FILES
+    about = read_asset(image_asset)
+    (given,) = about["signature"]["inputs"]
+    assert given["tensor-spec"] == {"dtype": "uint8", "shape": [-1, 4, 5, 3]}
+    assert [column["name"] for column in about["signature"]["outputs"]] == ["prediction", "proba_night", "proba_day"]
+    assert about["plan"]["kind"] == "image"
+    np.testing.assert_array_equal(np.array(about["example"], dtype=np.uint8), pixels[:1])

@@ -34,7 +34,7 @@ def test_it_imports_nothing_but_what_it_says() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    assert imported - {"__future__", "argparse", "difflib", "json", "math", "os", "pathlib", "sys"} == {
+    assert imported - {"__future__", "argparse", "difflib", "json", "math", "os", "pathlib", "runpy", "sys"} == {
         "numpy",
         "onnxruntime",
         "pandas",
@@ -73,3 +73,13 @@ def test_the_mlmodel_file_is_yaml() -> None:
     assert json.loads(content["signature"]["inputs"]) == signature["inputs"]
     assert content["flavors"]["python_function"]["loader_module"] == "predict"
     assert yaml.safe_load(environment_text())["dependencies"] == ["-r requirements.txt"]
+
+
+def test_for_arrays_it_reads_arrays_and_no_tables() -> None:
+    source = predict_source(
+        TRANSFORM, task="classification", target="y", inputs=["x"], class_count=3, tensor="n x 8 x 8, uint8"
+    )
+    assert "n x 8 x 8, uint8" in source
+    assert "numpy.load" in source or "np.load" in source
+    assert not any(word in source for word in ("read_csv", "read_parquet", "delimiter", "{%", "difflib"))
+    assert max(len(line) for line in source.splitlines()) <= 132

@@ -188,3 +188,66 @@ def test_mlflow_loads_it(asset: Path, rows: pd.DataFrame) -> None:
     loaded = mlflow.pyfunc.load_model(str(asset))
     frame = rows.drop(columns="target").astype({"age": "float64"})
     pd.testing.assert_frame_equal(loaded.predict(frame), predict(asset, rows))
+
+
+def test_images_are_predicted(image_asset: Path, pixels: np.ndarray) -> None:
+    result = predict(image_asset, pixels)
+    assert list(result.columns) == ["prediction", "proba_night", "proba_day"]
+    bright = pixels.mean(axis=(0, 1, 2))
+    relative = (pixels - bright).mean(axis=(1, 2)) / pixels.std(axis=(0, 1, 2))
+    sure = np.abs(relative.mean(axis=1)) > 1e-3
+    assert list(result["prediction"][sure]) == list(np.where(relative.mean(axis=1) > 0, "day", "night")[sure])
+    pd.testing.assert_frame_equal(predict(image_asset, pixels[7:9]), result[7:9].reset_index(drop=True), rtol=1e-5)
+    assert predict(image_asset, pixels[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.npz", "named.npz"])
+def test_alone_images_are_predicted_the_same(image_asset: Path, pixels: np.ndarray, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "rows.npy":
+        np.save(path, pixels)
+    else:
+        np.savez(path, **({"x": pixels, "y": pixels[:, 0, 0, 0]} if name == "rows.npz" else {"images": pixels}))
+    done = run_alone(image_asset, "--data", str(path), "-o", str(tmp_path / "out.csv"), cwd=tmp_path)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+    alone = pd.read_csv(tmp_path / "out.csv", float_precision="round_trip")
+    pd.testing.assert_frame_equal(alone, predict(image_asset, pixels), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (np.zeros((3, 4, 4, 3), dtype=np.uint8), "expected n x 4 x 5 x 3"),
+        (np.zeros((3, 4, 5, 3)), "expected whole numbers (uint8), from 0 to 255"),
+        (np.array(3), "A single value"),
+        (pd.DataFrame({"a": [1]}), "reads arrays (n x 4 x 5 x 3, uint8), not a table"),
+    ],
+)
+def test_what_are_no_such_images_is_refused(image_asset: Path, rows: Any, says: str) -> None:
+    with pytest.raises(DataError) as caught:
+        predict(image_asset, rows)
+    assert says in str(caught.value)
+
+
+def test_an_array_is_no_table(asset: Path) -> None:
+    with pytest.raises(DataError, match="reads a table, not an array"):
+        predict(asset, np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("text.npy", "no .npy or .npz file"), ("gone.npy", "there is no file"), ("two.npz", "expected 'x'")],
+)
+def test_alone_a_file_that_holds_no_rows_is_refused(image_asset: Path, tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "text.npy").write_text("a,b")
+    np.savez(tmp_path / "two.npz", a=np.zeros(3), b=np.zeros(3))
+    done = run_alone(image_asset, "--data", str(tmp_path / name), cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_mlflow_loads_a_model_of_images(image_asset: Path, pixels: np.ndarray) -> None:
+    import mlflow.pyfunc
+
+    loaded = mlflow.pyfunc.load_model(str(image_asset))
+    pd.testing.assert_frame_equal(loaded.predict(pixels), predict(image_asset, pixels))

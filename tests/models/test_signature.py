@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from omniforge.models.signature import input_names, signature_of
+from omniforge.models.signature import input_names, signature_of, tensor_signature_of
 
 ROWS = pd.DataFrame(
     {
@@ -63,3 +64,9 @@ def test_mlflow_reads_it() -> None:
     signature = signature_of(ROWS, ["whole", "word"], classes=["x", "y"])
     read = ModelSignature.from_dict({key: json.dumps(columns) for key, columns in signature.items()})
     assert read.inputs.input_names() == ["whole", "word"]
+
+
+def test_an_array_is_a_tensor_with_a_free_first_axis() -> None:
+    found = tensor_signature_of(np.zeros((7, 3, 8, 8), dtype=np.float32), classes=None)
+    assert found["inputs"] == [{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 3, 8, 8]}}]
+    assert found["outputs"] == signature_of(ROWS, ["whole"], classes=None)["outputs"]

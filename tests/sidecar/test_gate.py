@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from omniforge.sidecar import Session
-from omniforge.sidecar.app import router
-from omniforge.sidecar.gate import MODEL_PATH, PUBLIC
+from omniforge.sidecar.app import MODEL_PATH, router
+from omniforge.sidecar.gate import PUBLIC
 
 Request = Callable[..., tuple[int, dict[str, Any]]]
 

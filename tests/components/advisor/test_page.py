@@ -12,6 +12,7 @@ import pytest
 
 from omniforge.components.advisor.insight import ClassScore, Insight
 from omniforge.components.advisor.page import render
+from omniforge.components.tradeoff import explain_knee
 from omniforge.models import ModelVersion
 from omniforge.search import SearchSpace
 from omniforge.store import TaskRecord
@@ -98,6 +99,26 @@ def test_the_sections_of_a_search_with_two_objectives(make_insight: MakeInsight)
     assert "0.8765" in page.section("The model")
     assert "omniforge predict flowers/1" in page.section("The model")
     assert "It was so." in page.section("How it was decided")
+
+
+def test_the_trade_off_is_explained_and_what_was_not_measured_is_listed(
+    make_insight: MakeInsight, make_task: Callable[..., TaskRecord]
+) -> None:
+    given = make_insight(20)
+    away = make_task(99, {}, {"accuracy": 0.5}, cause="device_lost", message="device pi: no answer")
+    deployments = [
+        {"device": "local", "runtime": "onnxruntime", "metrics": {"latency_ms": 1.25}},
+        {"device": "local", "runtime": "tvm", "metrics": {}, "refused": "no such operator"},
+    ]
+    model = ModelVersion("churn", 3, Path("nowhere"), metrics={"accuracy": 0.9}, lineage={"deployments": deployments})
+    knee = explain_knee(given.tasks, given.objectives)
+    assert knee is not None
+    page = page_of(replace(given, knee=knee, unmeasured=[away], model=model))
+    assert f"Task {knee.task.number} is recommended." in page.section("The trade-off")
+    assert knee.reason in page.section("The trade-off")
+    assert "device pi: no answer" in page.section("Tasks that were not measured")
+    assert "1.25" in page.section("Where it runs")
+    assert "no such operator" in page.section("Where it runs")
 
 
 def test_a_suggestion_shows_its_edit_and_the_file_that_has_it(make_insight: MakeInsight) -> None:

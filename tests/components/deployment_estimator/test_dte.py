@@ -9,8 +9,11 @@ from conformance.runtime_suite import linear_model
 
 from omniforge.components.deployment_estimator.dte import main, measure_model
 from omniforge.data import PreparedData
+from omniforge.deploy.devices import Device, add_device
 from omniforge.errors import UnknownNameError
+from omniforge.settings import Settings
 from omniforge.sidecar import Session, Sidecar, SidecarClient, TaskMessage
+from omniforge.sidecar.device.agent import DeviceAgent
 
 
 @pytest.fixture
@@ -64,3 +67,50 @@ def test_an_unknown_device_is_named_and_nothing_is_reported(
     with pytest.raises(UnknownNameError, match="'locale'"):
         main({**payload, "device": "locale", "url": session.url, "token": session.token})
     assert session.deployments == []
+
+
+@pytest.fixture
+def agent(settings: Settings, tmp_path: Path) -> Iterator[DeviceAgent]:
+    """A device agent on this machine, in the device book as ``pi``."""
+    folder = tmp_path / "agent"
+    folder.mkdir()
+    with DeviceAgent("kitchen", folder, token="secret") as agent:
+        add_device(settings.home_path, Device("pi", url=agent.url, token="secret"))
+        yield agent
+
+
+@pytest.mark.service
+def test_another_machine_measures_and_the_report_bears_its_name(
+    agent: DeviceAgent, session: Session, model: Path, payload: dict[str, Any]
+) -> None:
+    with SidecarClient(session.url, session.token) as client:
+        client.put_model(model)
+    main({**payload, "device": "pi", "job": "job-1", "url": session.url, "token": session.token})
+    (report,) = session.deployments
+    assert (report["device"], report["runtime"]) == ("pi", "onnxruntime")
+    assert report["metrics"]["latency_ms"] > 0
+    assert "lost" not in report
+
+
+@pytest.mark.fault
+def test_a_device_that_is_away_is_reported_as_lost(
+    agent: DeviceAgent, session: Session, model: Path, payload: dict[str, Any]
+) -> None:
+    agent.stop()
+    with SidecarClient(session.url, session.token) as client:
+        client.put_model(model)
+    main({**payload, "device": "pi", "patience_s": 0.5, "url": session.url, "token": session.token})
+    (report,) = session.deployments
+    assert report["metrics"] == {}
+    assert "'pi'" in report["lost"]
+
+
+@pytest.mark.fault
+def test_a_wrong_token_is_not_the_candidates_fault(
+    settings: Settings, agent: DeviceAgent, session: Session, model: Path, payload: dict[str, Any]
+) -> None:
+    add_device(settings.home_path, Device("other", url=agent.url.replace("127.0.0.1", "localhost"), token="wrong"))
+    with SidecarClient(session.url, session.token) as client:
+        client.put_model(model)
+    main({**payload, "device": "other", "url": session.url, "token": session.token})
+    assert "token" in session.deployments[0]["lost"]

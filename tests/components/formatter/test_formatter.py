@@ -10,9 +10,12 @@ from omniforge.components.formatter.formatter import CheckedSpec, check, format_
 from omniforge.components.formatter.knowledge import remember
 from omniforge.components.scheduler.resources import Resources
 from omniforge.components.spec import JobPlan, JobSpec
+from omniforge.deploy.devices import Device, add_device
 from omniforge.errors import BundleError, DataError, SpaceError, SpecError, UnknownNameError
 from omniforge.search import Objective, SearchSpace, strategy
 from omniforge.settings import Settings
+from omniforge.sidecar.device.agent import DeviceAgent
+from omniforge.sidecar.device.connection import DeviceLostError
 from omniforge.store import JobRecord, Store, TaskRecord
 
 MACHINE = Resources(cores=4, memory_bytes=64 * 2**30)
@@ -41,12 +44,49 @@ def test_a_nocode_request_becomes_a_plan_with_reasons(checked: Check, settings: 
         ("latency_ms", "min", 5.0),
     ]
     assert plan.devices == ["local"]
-    assert plan.early_stopping
+    assert not plan.early_stopping
+    assert any("Pareto front" in reason for reason in plan.reasons)
     assert (plan.time_budget_s, plan.time_s, plan.lease_s) == (60.0, 120.0, settings.lease_s)
     assert SearchSpace.from_dict(plan.space).hash == plan.space_hash
     assert plan.reasons[0] == "150 rows, 4 columns used; classification of 'species'."
     assert any("workers" in reason for reason in plan.reasons)
     assert JobPlan.from_dict(plan.to_dict()) == plan
+
+
+@pytest.mark.parametrize(
+    ("objectives", "asked", "rule"),
+    [
+        (("roc_auc",), "auto", "median"),
+        (("roc_auc", "latency_ms<=5*0"), "auto", "median"),
+        (("roc_auc", "latency_ms"), "auto", None),
+        (("roc_auc", "latency_ms"), "learning-curve", "learning-curve"),
+        (("roc_auc",), "none", None),
+    ],
+)
+def test_trainings_are_cut_short_where_the_score_is_all_that_counts(
+    objectives: tuple[str, ...], asked: str, rule: str | None, checked: Check, settings: Settings, store: Store
+) -> None:
+    plan = format_job(checked(objectives=objectives, stopping=asked, trials=20), settings, store, resources=MACHINE)
+    assert (plan.stopping if plan.early_stopping else None) == rule
+
+
+def test_a_device_is_asked_before_anything_runs(
+    checked: Check, settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    folder = tmp_path / "agent"
+    folder.mkdir()
+    with DeviceAgent("kitchen", folder, token="secret") as agent:
+        add_device(settings.home_path, Device("pi", url=agent.url, token="secret"))
+        request = checked(objectives=("accuracy", "latency_ms@pi"))
+        assert any("Device 'pi'" in note for note in request.notes)
+        assert format_job(request, settings, store, resources=MACHINE).devices == ["pi"]
+        add_device(settings.home_path, Device("bare", url="tvm-rpc://127.0.0.1:9090"))
+        with pytest.raises(SpecError, match="bare TVM server"):
+            checked(objectives=("accuracy", "latency_ms@bare"))
+        with pytest.raises(SpecError, match="energy_mj"):
+            checked(objectives=("accuracy", "energy_mj@pi"))
+    with pytest.raises(DeviceLostError, match="'pi'"):
+        checked(objectives=("accuracy", "latency_ms@pi"))
 
 
 def test_an_hpo_request_is_tried_and_its_default_scored_first(
@@ -147,6 +187,8 @@ def test_the_same_data_with_the_same_options_is_prepared_once(checked: Check) ->
         ({"objectives": ("acuracy",)}, UnknownNameError, "'accuracy'"),
         ({"objectives": ("rmse",)}, SpecError, "does not suit classification of 'species'"),
         ({"objectives": ("accuracy", "latency_ms@moon")}, UnknownNameError, "device named 'moon'"),
+        ({"objectives": ("accuracy", "energy_mj")}, SpecError, "Energy is never estimated"),
+        ({"runtimes": ("onnxrntime",)}, UnknownNameError, "'onnxruntime'"),
         ({"strategy": "boo"}, UnknownNameError, "'bo'"),
         ({"strategy": {"evolution": {"speed": 3}}}, SpecError, "'speed'"),
         ({"estimator": "tabulr"}, BundleError, "'tabular'"),

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from omniforge.components.measured import DEVICE_LOST
 from omniforge.components.spec import JobPlan
 from omniforge.components.task_estimator.tte import REQUIRED
 from omniforge.components.worker.trial import LOST, Outcome, Trial, TrialRequest
+from omniforge.deploy.devices import Device, add_device
 from omniforge.launch import ForkLauncher
+from omniforge.settings import Settings
 from omniforge.sidecar import Sidecar
+from omniforge.sidecar.device.agent import DeviceAgent
 from omniforge.store import TaskRecord
 
 Evaluate = Callable[..., Outcome]
@@ -145,3 +149,43 @@ def test_a_task_that_is_lost_is_ended(evaluate: Evaluate, tmp_path: Path, until:
     loser.start()
     assert evaluate("hang", lost=lost) == Outcome(LOST)
     loser.join()
+
+
+@pytest.mark.fault
+def test_a_device_that_vanishes_leaves_its_metrics_out_and_comes_back(
+    settings: Settings, make_plan: Callable[..., JobPlan], make_task: Callable[..., TaskRecord], tmp_path: Path,
+    sidecar: Sidecar, launcher: ForkLauncher,
+) -> None:  # fmt: skip
+    folder = tmp_path / "agent"
+    folder.mkdir()
+    away: set[str] = set()
+    request = TrialRequest(
+        make_plan(), tmp_path, tmp_path / "locks", ("local", "pi"), remote=frozenset({"pi"}), export=REQUIRED
+    )
+
+    def evaluate_one(number: int) -> Outcome:
+        task = make_task(number, {"act": "fit", "strength": 1.0}, fidelity={"run_epochs": 2.0})
+        trial = Trial(task, request, sidecar=sidecar, launcher=launcher)
+        lost = threading.Event()
+        try:
+            assert trial.train(stopping=never, lost=lost) is None
+            return trial.measure(lost, away=away)
+        finally:
+            trial.close()
+
+    agent = DeviceAgent("kitchen", folder, token="secret").start()
+    port = int(agent.url.rpartition(":")[2])
+    add_device(settings.home_path, Device("pi", url=agent.url, token="secret"))
+    agent.stop()
+    away.add("pi")  # it is not waited for long
+    gone = evaluate_one(1)
+    assert (gone.state, gone.cause) == ("succeeded", DEVICE_LOST)
+    assert gone.rewards.keys() > {"accuracy", "latency_ms"}
+    assert "latency_ms@pi" not in gone.rewards
+    assert (gone.message or "").startswith("device pi: ")
+    assert away == {"pi"}
+    with DeviceAgent("kitchen", folder, token="secret", port=port):
+        back = evaluate_one(2)
+    assert (back.state, back.cause, back.device) == ("succeeded", None, "local, pi")
+    assert back.rewards["latency_ms@pi"] > 0
+    assert away == set()

@@ -188,3 +188,64 @@ def test_a_task_is_checked_against_the_version_of_the_space_that_it_is_of(
     store.jobs.change_space("job", wider.to_dict(), space_hash=wider.hash, before=own.hash)
     assert worker.request(inside).space is None  # valid in the estimator's own, which this worker knows
     assert worker.request(beyond).space == wider.to_dict()
+
+
+class Watched(Launcher):
+    """A launcher that records which process was started while which others ran."""
+
+    def __init__(self, inner: Launcher) -> None:
+        self.inner = inner
+        self.alive: dict[str, Any] = {}
+        self.beside: list[tuple[str, list[str]]] = []
+
+    def launch(self, workload: Workload) -> Any:
+        running = [name for name, handle in self.alive.items() if handle.poll() is None]
+        name = f"{workload.entry.rpartition('.')[2]} {workload.name}"
+        self.beside.append((name, running))
+        handle = self.alive[name] = self.inner.launch(workload)
+        return handle
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_next_candidate_is_trained_while_a_device_measures(
+    job: JobRecord, store: Store, launcher: ForkLauncher, make_plan: Callable[..., JobPlan],
+    make_worker: Callable[..., Worker], add_task: AddTask,
+) -> None:  # fmt: skip
+    store.jobs.set_plan("job", make_plan(devices=["local"]).to_dict())
+    tasks = [add_task("fit") for _ in range(3)]
+    close(store)
+    watched = Watched(launcher)
+    assert make_worker(launcher=watched).run() == 3
+    for task in tasks:
+        done = store.broker.get(task.id)
+        assert (done.state, done.device) == ("succeeded", "local")
+        assert done.rewards["latency_ms"] > 0
+    overlaps = [
+        name for name, running in watched.beside if name.startswith("tte") and any(r.startswith("dte") for r in running)
+    ]
+    overlaps += [
+        name for name, running in watched.beside if name.startswith("dte") and any(r.startswith("tte") for r in running)
+    ]
+    assert overlaps, watched.beside
+
+
+def test_a_hopeless_candidate_is_not_measured_and_says_so(
+    job: JobRecord,
+    store: Store,
+    make_plan: Callable[..., JobPlan],
+    make_worker: Callable[..., Worker],
+    add_task: AddTask,
+) -> None:
+    objectives = [{"metric": "accuracy", "goal": "max"}, {"metric": "latency_ms", "goal": "min", "bound": 1e-6}]
+    store.jobs.set_plan("job", make_plan(devices=["local"], measure="promising", objectives=objectives).to_dict())
+    for strength in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0):
+        add_task("fit", strength=strength, rewards={"accuracy": 0.5, "latency_ms": 100.0 + strength})
+    task = add_task("fit")
+    close(store)
+    assert make_worker().run() == 1
+    skipped = store.broker.get(task.id)
+    assert (skipped.state, skipped.cause, skipped.device) == ("succeeded", "not_measured", None)
+    assert "its bound is 1e-06" in (skipped.message or "")
+    assert skipped.rewards.keys() == {"accuracy", "predicted_latency_ms"}

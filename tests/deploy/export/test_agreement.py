@@ -7,7 +7,8 @@ import pytest
 from conformance.runtime_suite import WEIGHTS, linear_model
 
 from omniforge.deploy import check_agreement
-from omniforge.errors import ExportError
+from omniforge.deploy.export.agreement import as_rows
+from omniforge.errors import ExportError, UnknownNameError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 3)).astype(np.float32)
@@ -105,3 +106,36 @@ def test_a_broken_model_is_refused() -> None:
 
 def test_when_the_time_is_up_fewer_rows_are_compared() -> None:
     assert check_agreement(linear_model(), X, SCORES, task="classification", limit_s=0.0).rows == 64
+
+
+def test_a_fixed_batch_is_run_in_parts() -> None:
+    assert check_agreement(linear_model(rows=7), X, SCORES, task="classification", batch=7).rows == 100
+    with pytest.raises(ExportError, match="batch is free, expected 7"):
+        check_agreement(linear_model(), X, SCORES, task="classification", batch=7)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "torch"])
+def test_the_agreement_of_another_runtime_can_be_checked(runtime: str) -> None:
+    pytest.importorskip(runtime)
+    assert check_agreement(linear_model(), X, SCORES, task="classification", runtime=runtime).max_abs < 1e-5
+    with pytest.raises(ExportError, match="disagrees"):
+        check_agreement(linear_model(), X, SCORES + 0.1, task="classification", runtime=runtime)
+    with pytest.raises(ExportError, match=f"on {runtime}.*Transmogrify"):
+        check_agreement(linear_model(op="Transmogrify"), X, SCORES, task="classification", runtime=runtime)
+
+
+def test_an_unknown_runtime_is_named() -> None:
+    with pytest.raises(UnknownNameError, match="'onnxruntim'"):
+        check_agreement(linear_model(), X, SCORES, task="classification", runtime="onnxruntim")
+
+
+def test_a_table_of_several_values_is_compared_relatively() -> None:
+    assert check_agreement(linear_model(), X, SCORES, task="regression").max_relative is not None
+
+
+def test_rows_with_fractions_are_no_tokens() -> None:
+    rows = np.array([[0.5, 1.0]])
+    with pytest.raises(ExportError, match="int64"):
+        as_rows(rows, "int64")
+    assert as_rows(rows, "float32").dtype == np.float32
+    assert as_rows(np.array([[1, 2]], dtype=np.int32), "int64").dtype == np.int64

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from omniforge.deploy import RUNTIMES, RuntimeOptions
 from omniforge.deploy.export.graph import INPUT, Graph, keep_only, spread_columns
+from omniforge.deploy.runtimes import TensorSpec
 
 
 def run(model: onnx.ModelProto, X: np.ndarray) -> np.ndarray:
@@ -71,7 +72,7 @@ def converted() -> onnx.ModelProto:
 
 
 def test_only_the_wanted_output_is_kept() -> None:
-    model = keep_only(converted(), "scores", name="probabilities", columns=3, width=3)
+    model = keep_only(converted(), "scores", name="probabilities", columns=3, rows=TensorSpec((3,)))
     assert [node.op_type for node in model.graph.node] == ["Softmax", "Identity"]
     assert len(model.graph.initializer) == 0
     assert len(model.opset_import) == 1
@@ -89,7 +90,7 @@ def test_what_a_subgraph_reads_is_kept() -> None:
     outer = graph.constant(np.array([10.0, 20.0], dtype=np.float32))
     body.node[0].input[1] = outer
     model = graph.finish(graph.add("Scan", INPUT, body=body, num_scan_inputs=1), output="y", columns=2)
-    kept = keep_only(model, "y", name="y", columns=2, width=2)
+    kept = keep_only(model, "y", name="y", columns=2, rows=TensorSpec((2,)))
     np.testing.assert_array_equal(run(kept, np.array([[1, 2]])), [[11, 22]])
 
 

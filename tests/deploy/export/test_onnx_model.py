@@ -6,16 +6,19 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier
 
 from omniforge.deploy import export_onnx
 from omniforge.deploy.export.onnx_model import write_atomically
+from omniforge.deploy.runtimes import TensorSpec
 from omniforge.errors import ExportError, SpecError
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -80,6 +83,59 @@ def test_the_caller_may_know_the_predictions(three_classes: Rows, tmp_path: Path
     with pytest.raises(ExportError, match="disagrees"):
         export_onnx(model, X, tmp_path / "b.onnx", task="classification", expected=expected[:, ::-1])
     assert not (tmp_path / "b.onnx").exists()
+
+
+class Pooling(torch.nn.Module):
+    """Probabilities of two classes from rows of any rank."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(x.float().flatten(1)[:, :2], dim=1)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.random.default_rng(0).normal(size=(70, 3, 4, 5)),
+        np.random.default_rng(0).normal(size=(70, 3, 4)).astype(np.float16),
+        np.random.default_rng(0).integers(0, 9, size=(70, 6)),
+        np.random.default_rng(0).integers(0, 9, size=(70, 3, 2)).astype(np.int32),
+        np.random.default_rng(0).integers(0, 255, size=(70, 3, 4, 5)).astype(np.uint8),
+    ],
+    ids=lambda rows: f"{rows.dtype}{rows.shape[1:]}",
+)
+@pytest.mark.parametrize("batch", [None, 1, 8])
+def test_rows_of_any_rank_and_of_whole_numbers(rows: np.ndarray, batch: int | None, tmp_path: Path) -> None:
+    exported = export_onnx(Pooling(), rows, tmp_path / "m.onnx", task="classification", batch=batch)
+    kind = "float32" if rows.dtype.kind == "f" else str(rows.dtype)
+    assert exported.input == TensorSpec(rows.shape[1:], kind, batch)
+    assert (exported.method, exported.agreement.rows) == ("direct", 70)
+    (given,) = onnxruntime.InferenceSession(exported.path).get_inputs()
+    assert given.shape == [batch or "batch", *rows.shape[1:]]
+    onnx.checker.check_model(onnx.load(exported.path), full_check=True)
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(max_iter=500), DecisionTreeClassifier()], ids=["linear", "tree"])
+def test_the_batch_of_a_classical_model_can_be_fixed(model: Any, three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    exported = export_onnx(model.fit(X, y), X, tmp_path / "m.onnx", task="classification", batch=1)
+    (given,) = onnxruntime.InferenceSession(exported.path).get_inputs()
+    assert given.shape == [1, 4]
+    assert exported.agreement.rows == 150
+
+
+def test_a_batch_has_a_row(three_classes: Rows, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="batch = 0"):
+        export_onnx(Ridge(), three_classes[0], tmp_path / "m.onnx", task="regression", batch=0)
+
+
+def test_a_general_converter_s_model_can_be_simplified(three_classes: Rows, tmp_path: Path) -> None:
+    class Unusual(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.softmax(torch.cumsum(x, dim=1), dim=1)
+
+    exported = export_onnx(Unusual(), three_classes[0], tmp_path / "m.onnx", task="classification", simplify=True)
+    assert exported.method == "torch.onnx"
+    assert exported.agreement.ok
 
 
 @pytest.mark.parametrize("example", [np.zeros((1, 4)), np.zeros(4), np.zeros((2, 2, 2))])

@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import SplineTransformer, StandardScaler
 from sklearn.svm import SVR
 
 from omniforge.deploy import export_onnx
-from omniforge.errors import ExportError
+from omniforge.errors import ExportError, SpecError
 
 Rows = tuple[np.ndarray, np.ndarray]
 
@@ -82,3 +83,19 @@ def test_a_classifier_without_probabilities_is_named(two_classes: Rows, tmp_path
     X, y = two_classes
     with pytest.raises(ExportError, match=r"RidgeClassifier.*predict_proba"):
         export_onnx(RidgeClassifier().fit(X, y), X, tmp_path / "m.onnx", task="classification")
+
+
+def test_the_step_without_a_converter_is_named(two_classes: Rows, tmp_path: Path) -> None:
+    X, y = two_classes
+    columns = ColumnTransformer([("first", StandardScaler(), [0, 1]), ("curves", SplineTransformer(), [2])])
+    model = Pipeline([("prepare", columns), ("predict", LogisticRegression())]).fit(X, y)
+    with pytest.raises(ExportError, match=r"the step 'prepare\.curves' \(.*SplineTransformer\)"):
+        export_onnx(model, X, tmp_path / "m.onnx", task="classification")
+
+
+def test_only_tables_are_read(two_classes: Rows, tmp_path: Path) -> None:
+    model = LogisticRegression().fit(*two_classes)
+    with pytest.raises(SpecError, match="n x d"):
+        export_onnx(model, np.zeros((4, 30, 1)), tmp_path / "m.onnx", task="classification")
+    whole = np.arange(120).reshape(4, 30)
+    assert export_onnx(model, whole, tmp_path / "m.onnx", task="classification").input.dtype == "float32"

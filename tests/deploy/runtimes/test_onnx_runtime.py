@@ -7,34 +7,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conformance.runtime_suite import LOCAL, RuntimeSuite, linear_model
-from onnx import TensorProto, helper
+from conformance.runtime_models import half_sequence_model, linear_model, tree_model
+from conformance.runtime_suite import LOCAL, DamageSuite, PrecisionSuite, RuntimeSuite
 
-from omniforge.deploy import RUNTIMES, Device, Runtime, RuntimeOptions
-from omniforge.errors import MeasurementError
+from omniforge.deploy import RUNTIMES, Runtime, RuntimeOptions
 
 
-class TestOnnxRuntime(RuntimeSuite):
+class TestOnnxRuntime(RuntimeSuite, DamageSuite, PrecisionSuite):
     @pytest.fixture
     def runtime(self) -> Runtime:
         return RUNTIMES.get("onnxruntime")()
-
-    def test_another_kind_of_device_is_refused(self, runtime: Runtime) -> None:
-        with pytest.raises(MeasurementError, match="'tpu'"):
-            runtime.prepare(linear_model(), device=Device("far", kind="tpu"), options=RuntimeOptions())
 
     def test_settings_reach_the_session(self, runtime: Runtime) -> None:
         options = RuntimeOptions(extra={"session.intra_op.allow_spinning": 0})
         with runtime.prepare(linear_model(), device=LOCAL, options=options) as session:
             assert session.run(np.ones((1, 3), dtype=np.float32)).shape == (1, 2)
 
-    def test_a_model_with_two_outputs_is_refused(self, runtime: Runtime) -> None:
-        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 2]) for name in ("features", "a", "b")]
-        nodes = [helper.make_node("Neg", ["features"], ["a"]), helper.make_node("Abs", ["features"], ["b"])]
-        graph = helper.make_graph(nodes, "two", values[:1], values[1:])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        with pytest.raises(MeasurementError, match="one output"):
-            runtime.prepare(model.SerializeToString(), device=LOCAL, options=RuntimeOptions())
+    def test_float16_is_seen_in_a_file_and_in_its_content(self, runtime: Runtime, tmp_path: Path) -> None:
+        path = tmp_path / "model.onnx"
+        for content in (half_sequence_model(), half_sequence_model(inside=False)):  # either would end the process
+            path.write_bytes(content)
+            for source in (path, content):
+                with runtime.prepare(source, device=LOCAL, options=RuntimeOptions()) as session:
+                    rows = np.ones((2, 4, 3), dtype=session.input.dtype)
+                    np.testing.assert_allclose(session.run(rows), 2 * [[-6.0, 5.0]], rtol=1e-2)
+
+    def test_trees_run(self, runtime: Runtime) -> None:
+        with runtime.prepare(tree_model(), device=LOCAL, options=RuntimeOptions()) as session:
+            rows = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]], dtype=np.float32)
+            np.testing.assert_array_equal(session.run(rows), [[1.0], [2.0]])
 
 
 def test_it_reports_to_no_one_and_survives_a_fork(tmp_path: Path) -> None:
