@@ -59,8 +59,8 @@ def bench(
         float | None, typer.Option("--qps", help="Server: queries a second; default: search the highest.", min=0.001)
     ] = None,
     bound_ms: Annotated[float, typer.Option("--bound-ms", help="Server: what 99 % have to keep.", min=0.001)] = 15.0,
-    tune: Annotated[
-        float | None, typer.Option("--tune", help="Seconds that TVM may tune; untuned it says little.", min=0.1)
+    tuning: Annotated[
+        str | None, typer.Option("--tuning", help="How long TVM may tune (90s, 5m); untuned it says little.")
     ] = None,
     device: Annotated[
         str, typer.Option("--device", help="Where, as `omniforge device list` prints it.", metavar="NAME")
@@ -69,6 +69,7 @@ def bench(
     plot: Annotated[Path | None, typer.Option("--plot", help="Write a plot.", metavar="FILE.html|png")] = None,
 ) -> None:
     """Compare runtimes on one model: latency, throughput, cold start, memory."""
+    from ..components.spec import parse_duration
     from ..deploy import MeasureOptions, RuntimeOptions, find_device, read_devices
     from ..settings import load_settings
     from .bench_subject import find_subject
@@ -77,6 +78,7 @@ def bench(
     if plot is not None:
         check_plot(plot)
     home = load_settings().home_path
+    tune = parse_duration(tuning, name="tuning budget")
     where = find_device(device, read_devices(home))
     _check_scenario(scenario, where, plot)
     subject = find_subject(model, data)

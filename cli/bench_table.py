@@ -80,7 +80,7 @@ def notes(entries: Sequence[Entry]) -> list[str]:
     for entry in entries:
         parts = [entry["refused"], entry["hint"] or ""]
         if entry["tuned"] is False:
-            parts.append("It was not tuned: these times say nothing about it; try --tune SECONDS")
+            parts.append("It was not tuned: these times say nothing about it; try --tuning 5m")
         if entry["noisy"]:
             parts.append("The machine was restless; measure again")
         if entry["scenario"] is not None:

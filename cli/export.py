@@ -44,6 +44,9 @@ def export(
         float, typer.Option("--tolerance", help="Largest loss of accuracy (or R2) by quantizing.", min=0)
     ] = 0.02,
     simplify: Annotated[bool, typer.Option("--simplify/--no-simplify", help="Simplify the graph.")] = True,
+    tuning: Annotated[
+        str | None, typer.Option("--tuning", help="How long TVM tunes its kernels (90s, 5m); with --to tvm.")
+    ] = None,
     speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Time it beside the float32 model.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -57,19 +60,35 @@ def export(
         raise SpecError(f"--to {to}: expected {', '.join(FORMATS)}.")
     if scheme is not None and scheme not in SCHEMES:
         raise SpecError(f"--quantize {scheme}: expected {', '.join(SCHEMES)}.")
+    home = load_settings().home_path
+    settings = _tuning(tuning, to=to, target=target, cache=home / "cache" / "tvm")
     source = find_source(model, data)
     path = output or _default_path(source, scheme=scheme, target=target, suffix=FORMATS[to].suffix)
     if path.resolve() == source.path.resolve():
         raise SpecError(f"--output {path}: that is the model itself.", hint="Give another file.")
     report = make_deployable(
         source, path, to=to, scheme=scheme, target=target, tolerance=tolerance, batch=batch, simplify=simplify,
-        speed=speed, lock_dir=load_settings().home_path / "locks", progress=_nothing if json else _say,
+        speed=speed, settings=settings, lock_dir=home / "locks", progress=_nothing if json else _say,
     )  # fmt: skip
     beside = write_report(report, path)
     if json:
         print_json({**report.to_dict(), "report": str(beside)})
     else:
         _show(report, beside)
+
+
+def _tuning(asked: str | None, *, to: str, target: str, cache: Path) -> dict[str, Any]:
+    """Return the settings of TVM that a tuning budget stands for."""
+    if asked is None:
+        return {}
+    if to != "tvm" or target != "host":
+        raise SpecError(
+            f"--tuning {asked}: only --to tvm for this machine is tuned.",
+            hint="Kernels of another processor are timed there: run omniforge export on it.",
+        )
+    from ..components.spec import parse_duration
+
+    return {"tuning_s": parse_duration(asked, name="tuning budget"), "cache": str(cache)}
 
 
 def find_source(model: str, data: Path | None) -> ExportSource:

@@ -21,7 +21,7 @@ import numpy as np
 
 from omniforge.search.pareto import hypervolume, non_dominated
 
-from ..search.grid import environment
+from .environment import environment
 from .jobs import WATCHED, Run, run_job, search_spec
 
 ARMS = {"in the loop": "latency_ms", "accuracy first": WATCHED}

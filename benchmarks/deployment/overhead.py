@@ -13,7 +13,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from ..search.grid import environment
+from .environment import environment
 from .jobs import WATCHED, run_job, search_spec
 
 ARMS = {"scored": ("accuracy",), "scored and measured": ("accuracy", WATCHED)}

@@ -5,9 +5,9 @@ largest difference in a row divided by the largest value of that row, the worst 
 
 Speed: all runtimes that take the model in one process, by turns in blocks of 4 ms, one thread, batch 1: the median, and its
 ratio to ONNX Runtime's with a 95 % confidence interval. Cold start and peak memory: each runtime in a process of its own.
-TVM is tuned for ``--tune`` seconds a model; without it, its times say nothing about it and the table says so.
+TVM is tuned for ``--tuning`` seconds a model; without it, its times say nothing about it and the table says so.
 
-Run: ``python -m benchmarks.deployment.runtimes [--tune SECONDS] [--seconds 2] [--output benchmarks/results/deployment]``
+Run: ``python -m benchmarks.deployment.runtimes [--tuning SECONDS] [--seconds 2] [--output benchmarks/results/deployment]``
 """
 
 from __future__ import annotations
@@ -146,14 +146,14 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=SOURCES, default=list(SOURCES))
     parser.add_argument("--runtimes", nargs="+", choices=list(RUNTIMES), default=list(RUNTIMES))
     parser.add_argument("--seconds", type=float, default=2.0, help="For each runtime and model.")
-    parser.add_argument("--tune", type=float, help="Seconds that TVM may tune each model.")
+    parser.add_argument("--tuning", type=float, help="Seconds that TVM may tune each model.")
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "results" / "deployment")
     arguments = parser.parse_args()
     names = sorted(arguments.runtimes, key=lambda name: (name != "onnxruntime", name))
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.models:
-            rows += examine(SOURCES[name](), Path(folder), names, seconds=arguments.seconds, tune=arguments.tune)
+            rows += examine(SOURCES[name](), Path(folder), names, seconds=arguments.seconds, tune=arguments.tuning)
     arguments.output.mkdir(parents=True, exist_ok=True)
     with (arguments.output / "runtimes.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(asdict(rows[0])))

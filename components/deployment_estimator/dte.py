@@ -46,6 +46,8 @@ def main(payload: dict[str, Any]) -> None:
         model = client.get_model(Path(folder) / "model.onnx")
         try:
             report = measure_model(model, payload)
+            if report.get("tuned") is False:
+                raise MeasurementError("its runtime was not tuned for the model: such a figure is no reward")
         except MeasurementError as e:
             if not e.retryable:
                 raise

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ...search import Objective
 
 REACH_S = 5.0
+TUNED = ("tvm",)
 
 
 def known_goals(bundle: Bundle, task_type: str) -> dict[str, str]:
@@ -93,6 +94,11 @@ def check_devices(objectives: Sequence[Objective], devices: Mapping[str, Device]
     reasons = []
     for name in devices_of(objectives, devices):
         device = devices[name]
+        if device.runtime in TUNED and not device.is_bare:
+            raise SpecError(
+                f"Device {name!r} measures with {device.runtime!r}, which has to be tuned for each model, for minutes.",
+                hint="Let the device measure with onnxruntime, and give --runtime tvm for the winner.",
+            )
         info = {} if device.url is None else _ask(device)
         if info:
             reasons.append(f"Device {name!r}: {info.get('hardware', {}).get('processor', 'unknown processor')}.")
@@ -127,9 +133,7 @@ def _no_meter(info: Mapping[str, Any]) -> str | None:
         meter = find_meter()
         return meter if isinstance(meter, str) else None
     told = [str(source) for source in info.get("meters", {}).values()]
-    missing = [
-        source for source in told if source.startswith("none")
-    ]  # as the source of a report without energy begins
+    missing = [source for source in told if source.startswith("none")]  # as a report without energy says it
     return None if len(missing) < len(told) else missing[0] if missing else "it has no meter"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,7 @@ def make_deployable(
     batch: int | None = None,
     simplify: bool = True,
     speed: bool = True,
+    settings: Mapping[str, Any] | None = None,
     lock_dir: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ExportReport:
@@ -111,6 +112,7 @@ def make_deployable(
         batch: The only number of rows that the model is to take; ``None``: as it was exported.
         simplify: Whether to simplify the graph, where onnxslim is installed.
         speed: Whether to time it beside the float32 model on ONNX Runtime.
+        settings: Settings of the format's runtime, such as TVM's ``tuning_s`` and ``cache``.
         lock_dir: A folder for locks, the same for every process that measures on this machine; ``None``: no lock.
         progress: Called with what is about to be done; ``None``: nobody is told.
 
@@ -143,7 +145,7 @@ def make_deployable(
             quantization = _quantize(plain, shipped, source, scheme=scheme, task=task, tolerance=tolerance, to=to)
         say(f"write {to}")
         (folder / "out").mkdir()
-        written = write_format(shipped, folder / "out" / path.name, to=to, target=target)
+        written = write_format(shipped, folder / "out" / path.name, to=to, target=target, settings=settings or {})
         say("check what was written")
         agreement, quantization = _verified(written, source, before, quantization, tolerance=tolerance)
         timings: tuple[Timing, ...] = ()

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ...errors import ExportError, MeasurementError, SpecError
@@ -18,6 +19,7 @@ from ..devices import DEVICES, Device
 from ..runtimes import RUNTIMES, Runtime, RuntimeOptions, Session
 
 HOST = "host"
+Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,13 @@ class Format:
 
     Args:
         suffix: What its main file ends with.
-        write: Writes ``(onnx_file, path, target)``; raises ``ExportError``, ``MeasurementError`` or
+        write: Writes ``(onnx_file, path, target, settings)``; raises ``ExportError``, ``MeasurementError`` or
             ``MissingDependencyError``.
         targets: The processors that it can be written for; ``None``: those that the writer knows.
     """
 
     suffix: str
-    write: Callable[[Path, Path, str], Written]
+    write: Callable[[Path, Path, str, Settings], Written]
     targets: tuple[str, ...] | None = (HOST,)
 
 
@@ -79,7 +81,9 @@ def check_format(path: Path, *, to: str, target: str = HOST) -> None:
         )
 
 
-def write_format(model: Path, path: Path, *, to: str, target: str = HOST) -> Written:
+def write_format(
+    model: Path, path: Path, *, to: str, target: str = HOST, settings: Settings = MappingProxyType({})
+) -> Written:
     """Write an ONNX file in another format.
 
     Args:
@@ -87,6 +91,7 @@ def write_format(model: Path, path: Path, *, to: str, target: str = HOST) -> Wri
         path: The main file to write.
         to: A name of ``FORMATS``.
         target: The processor.
+        settings: Settings of the format's runtime, such as TVM's ``tuning_s`` and ``cache``.
 
     Raises:
         SpecError: As :func:`check_format` says.
@@ -95,20 +100,20 @@ def write_format(model: Path, path: Path, *, to: str, target: str = HOST) -> Wri
     """
     check_format(path, to=to, target=target)
     try:
-        return FORMATS[to].write(model, path, target)
+        return FORMATS[to].write(model, path, target, settings)
     except (ExportError, MeasurementError) as e:
         raise ExportError(e.message.replace(f"The model {model}", "The model"), hint=e.hint) from e
 
 
-def _write_onnx(model: Path, path: Path, target: str) -> Written:
-    del target
+def _write_onnx(model: Path, path: Path, target: str, settings: Settings) -> Written:
+    del target, settings
     shutil.copyfile(model, path)
     return Written((path,), RUNTIMES.get("onnxruntime")())
 
 
-def _write_openvino(model: Path, path: Path, target: str) -> Written:
+def _write_openvino(model: Path, path: Path, target: str, settings: Settings) -> Written:
     """Write OpenVINO's intermediate representation, weights in the precision of the model."""
-    del target
+    del target, settings
     runtime = RUNTIMES.get("openvino")()
     runtime.prepare(model, device=DEVICES["local"], options=RuntimeOptions()).close()  # names what OpenVINO lacks
     import openvino
@@ -138,18 +143,24 @@ def _tvm(name: str) -> Callable[..., Any]:
     return found
 
 
-def _write_tvm(model: Path, path: Path, target: str) -> Written:
-    """Write a shared library and its description; kernels are not tuned."""
-    library = _tvm("compile_library")(model, path, target=target)
+def _write_tvm(model: Path, path: Path, target: str, settings: Settings) -> Written:
+    """Write a shared library and its description; kernels are tuned where the settings say for how long."""
+    library = _tvm("compile_library")(model, path, target=target, options=RuntimeOptions(extra=settings))
     files = tuple(sorted(path.parent.glob(f"{path.name}*"), key=lambda file: len(file.name)))
-    notes = ("not tuned: its speed says nothing about TVM",)
+    tuning = library.tuning
+    notes = (
+        f"tuned: {tuning.tuned_kernels} of {tuning.kernels} kernels, {tuning.trials} trials in {tuning.seconds:.0f} s",
+    )
+    if not tuning.complete:
+        notes = ("not tuned: its speed says nothing about TVM", *(notes if tuning.tuned_kernels else ()))
     if target != HOST:
         return Written(files, None, f"it is built for {library.machine}", notes)
     return Written(files, _Library(), notes=notes)
 
 
-def _write_tensorrt(model: Path, path: Path, target: str) -> Written:
+def _write_tensorrt(model: Path, path: Path, target: str, settings: Settings) -> Written:
     """Write a TensorRT engine; the target is a GPU's compute capability, such as ``"8.9"``."""
+    del settings
     build: Callable[..., Any] = resolve("..runtimes.tensorrt_engine:build_engine", package=__package__)
     build(model, path, options=RuntimeOptions(extra={} if target == HOST else {"compute_capability": target}))
     runtime = RUNTIMES.get("tensorrt")()

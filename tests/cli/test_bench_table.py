@@ -87,7 +87,7 @@ def test_scenarios_say_whether_they_are_valid() -> None:
 def test_notes_say_what_a_figure_is_worth() -> None:
     untuned, restless = notes([measured("tvm", 1.0, tuned=False), measured("torch", 1.0, noisy=True)])
     assert "not tuned" in untuned
-    assert "--tune" in untuned
+    assert "--tuning" in untuned
     assert "restless" in restless
     assert notes([measured("onnxruntime", 1.0)]) == []
 

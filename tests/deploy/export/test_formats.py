@@ -65,6 +65,15 @@ def test_a_library_for_another_processor_says_so(model: Path, tmp_path: Path) ->
     assert written.files[0].read_bytes()[18] == 183  # ELF's number of the processor
 
 
+@pytest.mark.slow
+def test_a_tuned_library_says_how_far_it_was_tuned(model: Path, tmp_path: Path) -> None:
+    settings = {"tuning_s": 5.0, "cache": str(tmp_path / "cache")}
+    written = write_format(model, tmp_path / "m.so", to="tvm", settings=settings)
+    tuning = json.loads(written.files[1].read_text())["tuning"]
+    assert tuning["kernels"] >= 1
+    assert any(f"{tuning['trials']} trials" in note for note in written.notes) or tuning["tuned_kernels"] == 0
+
+
 def test_an_operator_that_a_format_lacks_is_named(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     path = tmp_path / "m.onnx"
