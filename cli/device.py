@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import SpecError
+from ..errors import OmniForgeError, SpecError
 from . import bench
 from .console import err, out, print_json
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Measure on other machines, and let others measure on this one.", no_args_is_help=True)
 
 _PORT = 9870
+_LOOK_S = 0.5
 _MIB = 2**20
 _ALL_ADDRESSES = ("0.0.0.0", "::", "")  # noqa: S104  # compared, not bound
 
@@ -61,16 +62,20 @@ def serve(
     ] = False,
 ) -> None:
     """Make this machine a device that others measure on, until it is told to stop (SIGTERM, Ctrl-C)."""
+    from ..deploy.devices import check_name
     from ..settings import load_settings
     from ..sidecar.device.agent import AgentOptions, DeviceAgent
     from ..sidecar.device.tokens import make_token
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    folder = load_settings().home_path / "device"
+    home = load_settings().home_path
+    folder = home / "device"
     kept = token_file or folder / "token"
+    name = _own_name() if name is None else name
+    check_name(name)
     agent = DeviceAgent(
-        name or _host_name(),
+        name,
         folder,
         token=make_token(kept),
         options=AgentOptions(
@@ -86,6 +91,7 @@ def serve(
         kind=_one_of("--kind", kind, "cpu", "gpu"),
         runtime=runtime,
         insecure=insecure,
+        lock_dir=home / "locks",  # the one of jobs and `omniforge bench`: one measurement at a time on this machine
     )
     stopped = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -93,8 +99,9 @@ def serve(
     with agent:
         own_port = agent.url.rpartition(":")[2]
         at = f"{agent.url.partition(':')[0]}://{_host_name()}:{own_port}" if host in _ALL_ADDRESSES else agent.url
-        err().print(f"Device {name or _host_name()} listens on {at}; its token is in {kept}.", markup=False)
-        stopped.wait()
+        err().print(f"Device {name} listens on {at}; its token is in {kept}.", markup=False)
+        while not stopped.wait(_LOOK_S):  # a signal that another thread takes does not wake this one
+            pass
         err().print("Stopping.")
 
 
@@ -113,7 +120,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Write a device into the book, after asking it who it is."""
-    from ..deploy.devices import add_device, book_path
+    from ..deploy.devices import add_device, book_path, forget_pinned
     from ..settings import load_settings
     from ..sidecar.device.joining import join, pin_certificate
     from ..sidecar.device.tokens import read_token
@@ -124,9 +131,13 @@ def add(
     if fingerprint is not None:
         pinned = fingerprint.replace(":", "").lower()[:16]
         ca = pin_certificate(url, expected=fingerprint, path=book_path(home).with_name(f"device-{pinned}.pem"))
-    token = None if token_file is None else read_token(token_file)
-    device = join(url, name=name, aliases=tuple(aliases or ()), token=token, ca=ca and ca.absolute())
-    add_device(home, device)
+    try:
+        token = None if token_file is None else read_token(token_file)
+        device = join(url, name=name, aliases=tuple(aliases or ()), token=token, ca=ca and ca.absolute())
+        add_device(home, device)
+    except OmniForgeError:
+        forget_pinned(home, ca and ca.absolute())
+        raise
     if json:
         print_json(_entry(device))
         return
@@ -224,6 +235,14 @@ def _host_name() -> str:
     import socket
 
     return socket.gethostname().partition(".")[0] or "device"
+
+
+def _own_name() -> str:
+    """Return what this machine is called, made a device's name: many hosts begin with a digit."""
+    import re
+
+    host = re.sub(r"[^A-Za-z0-9_.-]", "-", _host_name())[:50]
+    return host if host[0].isalpha() else f"device-{host}"
 
 
 def _is_here(url: str) -> bool:

@@ -248,7 +248,9 @@ def _unmeasured_text(tasks: list[Document]) -> str:
     lost = [task for task in tasks if task["cause"] == "device_lost"]
     parts = []
     if lost:
-        parts.append(f"{len(lost)} without measurements, because a device was away ({lost[-1]['message']})")
+        parts.append(
+            f"{len(lost)} without measurements, because a device could not measure them ({lost[-1]['message']})"
+        )
     if len(lost) < len(tasks):
         parts.append(f"{len(tasks) - len(lost)} not measured, because they were hopeless")
     return f"Tasks with a score: {'; '.join(parts)}."

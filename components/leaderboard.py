@@ -25,6 +25,17 @@ def scored(tasks: Sequence[TaskRecord], objectives: Sequence[Objective]) -> list
     return [task for task in tasks if task.state == "succeeded" and all(key in task.rewards for key in keys)]
 
 
+def known_objectives(tasks: Sequence[TaskRecord], objectives: Sequence[Objective]) -> list[Objective]:
+    """Return all objectives, or, where no task has a value for each of them, those that some succeeded task has one for.
+
+    The latter is so when a device was away all the time.
+    """
+    if scored(tasks, objectives):
+        return list(objectives)
+    done = [task for task in tasks if task.state == "succeeded"]
+    return [objective for objective in objectives if any(objective.key in task.rewards for task in done)]
+
+
 def spent(task: TaskRecord) -> float:
     """Return the fidelity of a task as one number; ``inf`` for a task without one, which is in full."""
     return math.inf if task.fidelity is None else math.prod(task.fidelity.values())

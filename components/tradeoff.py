@@ -40,18 +40,28 @@ def explain_knee(tasks: Sequence[TaskRecord], objectives: Sequence[Objective]) -
     if knee is None:
         return None
     front = leaderboard.pareto(tasks, objectives)
+    optimized = [objective for objective in objectives if objective.optimized]
     if not front:
         return Explained(knee, f"No task keeps every bound ({_bounds(objectives)}); this one breaks them least.")
     if len(front) == 1:
-        return Explained(knee, "It is the best in every objective at once: nothing has to be traded.")
+        return Explained(knee, _alone(tasks, objectives, optimized))
     sentences = [f"It is where the front of {len(front)} tasks bends most."]
-    primary = objectives[0]
+    primary = optimized[0]
     at = next(index for index, task in enumerate(front) if task.id == knee.id)
     if at > 0:
-        sentences.append(_compare(knee, front[0], objectives, lead=f"The best in {primary.key}"))
+        sentences.append(_compare(knee, front[0], optimized, lead=f"The best in {primary.key}"))
     if at < len(front) - 1:
-        sentences.append(_compare(knee, front[at + 1], objectives, lead="The next one on the other side"))
+        sentences.append(_compare(knee, front[at + 1], optimized, lead=f"The next one with worse {primary.key}"))
     return Explained(knee, " ".join(sentences))
+
+
+def _alone(tasks: Sequence[TaskRecord], objectives: Sequence[Objective], optimized: Sequence[Objective]) -> str:
+    """Say why the front has one task only."""
+    if len(leaderboard.scored(tasks, objectives)) == 1:
+        return "It is the only task with a value for every objective."
+    names = " and ".join(objective.key for objective in optimized)
+    kept = " of those that keep every bound" if any(objective.bound is not None for objective in objectives) else ""
+    return f"It is the best in {names}{kept}: nothing has to be traded."
 
 
 def _compare(knee: TaskRecord, other: TaskRecord, objectives: Sequence[Objective], *, lead: str) -> str:
@@ -79,4 +89,5 @@ def _change(before: float, after: float) -> str:
 
 
 def _bounds(objectives: Sequence[Objective]) -> str:
-    return ", ".join(str(objective) for objective in objectives if objective.bound is not None)
+    bounded = [objective for objective in objectives if objective.bound is not None]
+    return ", ".join(f"{o.key} {'>=' if o.goal == 'max' else '<='} {o.bound:g}" for o in bounded)

@@ -6,16 +6,16 @@ environment variable ``OMNIFORGE_DEVICES`` names another file, such as a mounted
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import SpecError, UnknownNameError
@@ -24,7 +24,12 @@ from ..files import replacing
 BOOK_VARIABLE = "OMNIFORGE_DEVICES"
 SCHEMES = ("http", "https", "tvm-rpc")
 
+KINDS = ("cpu", "gpu")
+
 _VERSION = 1
+_ELSEWHERE = f"Its folder must be one where this user can write; OMNIFORGE_HOME or {BOOK_VARIABLE} names another place."
+_PINNED = re.compile(r"device-[0-9a-f]{16}\.pem")  # as `omniforge device add --fingerprint` keeps a certificate
+_TOKEN = re.compile(r"[!-~]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,62}")  # what an objective can name: METRIC@DEVICE
 
 
@@ -40,7 +45,8 @@ class Device:
         url: Where it is reached: ``https://HOST:PORT`` of a device agent, ``tvm-rpc://HOST:PORT`` of a bare TVM server;
             ``None``: it is this machine.
         token: What its agent asks for.
-        ca: A file with the certificate that its agent's is checked against; ``None``: the system's.
+        ca: A file with the certificate that its agent's is checked against; ``None``: the system's. In a book, a relative
+            one lies beside the book, so that both can be mounted together.
     """
 
     name: str
@@ -57,6 +63,8 @@ class Device:
         return self.url is not None and self.url.startswith("tvm-rpc:")
 
 
+_FIELDS = frozenset(one.name for one in fields(Device))
+
 DEVICES: Mapping[str, Device] = MappingProxyType({"local": Device("local", aliases=("cpu",))})
 
 
@@ -68,11 +76,13 @@ def find_device(name: str, devices: Mapping[str, Device] = DEVICES) -> Device:
         devices: The devices to look among, by name.
 
     Raises:
-        UnknownNameError: No device is called so; the hint has the nearest names.
+        UnknownNameError: No device is called so; the hint has the nearest names, and how to add one.
     """
     by_name = {alias: device for device in devices.values() for alias in device.aliases} | dict(devices)
     if name not in by_name:
-        raise UnknownNameError("device", name, by_name)
+        error = UnknownNameError("device", name, by_name)
+        error.hint = f"{error.hint or ''} Another machine: omniforge device add URL --name {name}".strip()
+        raise error
     return by_name[name]
 
 
@@ -89,9 +99,15 @@ def read_devices(home: Path) -> Mapping[str, Device]:
         home: The home folder.
 
     Raises:
-        SpecError: The book cannot be read, or is no device book.
+        SpecError: The book cannot be read, is no device book, or the environment names one that is not there.
     """
-    return MappingProxyType({**DEVICES, **_read(book_path(home))})
+    path = book_path(home)
+    if os.environ.get(BOOK_VARIABLE) and not path.exists():
+        raise SpecError(
+            f"The device book {path} does not exist; {BOOK_VARIABLE} names it.",
+            hint=f"Name one that does, or unset {BOOK_VARIABLE}; `omniforge device add` makes it here.",
+        )
+    return MappingProxyType({**DEVICES, **_read(path)})
 
 
 def add_device(home: Path, device: Device) -> None:
@@ -123,7 +139,7 @@ def add_device(home: Path, device: Device) -> None:
 
 
 def remove_device(home: Path, name: str) -> Device:
-    """Take a device out of the book and return it.
+    """Take a device out of the book and return it; the certificate that was pinned for it is removed too.
 
     Args:
         home: The home folder.
@@ -135,8 +151,64 @@ def remove_device(home: Path, name: str) -> Device:
     """
     with _changing(book_path(home)) as book:
         if any(name in (one.name, *one.aliases) for one in DEVICES.values()):
-            raise SpecError(f"The device {name!r} is this machine: it cannot be removed.")
-        return book.pop(find_device(name, book).name)
+            raise SpecError(
+                f"The device {name!r} is this machine: it cannot be removed.",
+                hint="`omniforge device list` shows the others.",
+            )
+        by_name = {one: device for device in book.values() for one in (device.name, *device.aliases)}
+        if name not in by_name:
+            raise UnknownNameError("device", name, by_name)
+        device = book.pop(by_name[name].name)
+    forget_pinned(home, device.ca)
+    return device
+
+
+def forget_pinned(home: Path, ca: str | Path | None) -> None:
+    """Remove a certificate that was pinned beside the book, unless a device of the book is checked against it.
+
+    Args:
+        home: The home folder.
+        ca: The file; one that lies elsewhere, or has a name of its own, is somebody's and stays.
+    """
+    book = book_path(home)
+    if ca is None or Path(ca).absolute().parent != book.absolute().parent or not _PINNED.fullmatch(Path(ca).name):
+        return
+    if str(ca) not in {device.ca for device in _read(book).values()}:
+        with contextlib.suppress(OSError):  # a file that is left over harms nobody
+            Path(ca).unlink()
+
+
+def clean_token(token: str, *, of: str) -> str:
+    """Return a token without the blanks and line breaks around it, as files that hold secrets often have them.
+
+    Args:
+        token: What was given; no error repeats it.
+        of: Whose it is, for the error: ``"in the token file FILE"``.
+
+    Raises:
+        SpecError: It is empty, or has something in it that a request cannot carry.
+    """
+    cleaned = token.strip()
+    if not _TOKEN.fullmatch(cleaned):
+        raise SpecError(
+            f"The token {of} is none: expected letters, digits and signs of ASCII, without blanks, in one line.",
+            hint="Copy it from the device's token file again; the agent prints at its start where that is.",
+        )
+    return cleaned
+
+
+def check_name(name: str) -> None:
+    """Check that a device can be called so.
+
+    Args:
+        name: The name, or an alias.
+
+    Raises:
+        SpecError: It cannot.
+    """
+    if not _NAME.fullmatch(name):
+        hint = "It starts with a letter; up to 62 letters, digits, '-', '_' and '.' follow: --name kitchen-pi."
+        raise SpecError(f"{name!r} is no device's name.", hint=hint)
 
 
 def check_device(device: Device) -> None:
@@ -146,12 +218,12 @@ def check_device(device: Device) -> None:
         device: The device.
 
     Raises:
-        SpecError: Its name or its address is wrong.
+        SpecError: Its name, its address or its token is wrong.
     """
     for name in (device.name, *device.aliases):
-        if not _NAME.fullmatch(name):
-            hint = "It starts with a letter; letters, digits, '-', '_' and '.' follow: kitchen-pi."
-            raise SpecError(f"{name!r} is no device's name.", hint=hint)
+        check_name(name)
+    if device.token:
+        clean_token(device.token, of=f"of device {device.name!r}")
     try:
         parts = urlsplit(device.url or "")
         bad = parts.scheme not in SCHEMES or not parts.hostname or (parts.port is None and parts.scheme != "https")
@@ -171,21 +243,64 @@ def _read(path: Path) -> dict[str, Device]:
         return {}
     except (OSError, ValueError) as e:
         raise SpecError(f"The device book {path} cannot be read: {e}.", hint="Mend it, or move it away.") from e
-    try:
-        if content["version"] != _VERSION:
-            raise SpecError(f"The device book {path} has version {content['version']!r}; expected {_VERSION}.")
-        devices = [_device(entry) for entry in content["devices"]]
-    except (TypeError, KeyError, AttributeError) as e:
-        hint = 'Expected {"version": 1, "devices": [{"name": ..., "url": ..., "token": ...}]}.'
-        raise SpecError(f"The device book {path} is not one: {type(e).__name__} {e}.", hint=hint) from e
-    return {device.name: device for device in devices}
+    entries = content.get("devices") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or "version" not in content:
+        hint = (
+            'Expected {"version": 1, "devices": [{"name": ..., "url": ..., "token": ...}]}. Mend it, or move it away.'
+        )
+        raise SpecError(f"The device book {path} is not one.", hint=hint)
+    if content["version"] != _VERSION:
+        hint = (
+            "A newer omniforge has written it: install that one here, or move the file away and add the devices again."
+        )
+        raise SpecError(f"The device book {path} has version {content['version']!r}; expected {_VERSION}.", hint=hint)
+    devices: dict[str, Device] = {}
+    taken = {name: one.name for one in DEVICES.values() for name in (one.name, *one.aliases)}
+    for number, entry in enumerate(entries, start=1):
+        try:
+            device = _device(entry)
+            device = device if device.ca is None else replace(device, ca=str(path.absolute().parent / device.ca))
+            for name in (device.name, *device.aliases):
+                if name in taken:
+                    whose = "this machine" if taken[name] in DEVICES else repr(taken[name])
+                    raise SpecError(f"name or alias = {name!r} is taken: it is {whose}.")
+        except SpecError as e:
+            named = entry.get("name") if isinstance(entry, dict) else None
+            where = f"device {named!r}" if isinstance(named, str) else f"device number {number}"
+            message = f"The device book {path}, {where}: {e.message}"
+            raise SpecError(
+                message, hint=e.hint or "Mend the file, or move it away and add the devices again."
+            ) from None
+        taken |= dict.fromkeys((device.name, *device.aliases), device.name)
+        devices[device.name] = device
+    return devices
 
 
-def _device(entry: Mapping[str, Any]) -> Device:
-    known = {one.name for one in fields(Device)}
-    return Device(
-        **{key: value for key, value in entry.items() if key in known} | {"aliases": tuple(entry.get("aliases", ()))}
-    )
+def _device(entry: object) -> Device:
+    """Return the device that an entry of a book is; what a newer version wrote besides is passed over.
+
+    Raises:
+        SpecError: A field is missing or wrong; the message does not repeat the token.
+    """
+    if not isinstance(entry, dict):
+        raise SpecError(f"{entry!r} is no entry; expected an object.")
+    values = {key: value for key, value in entry.items() if key in _FIELDS and value is not None}
+    for name in ("name", "url"):
+        if name not in values:
+            raise SpecError(f"{name} is missing; expected text.")
+    for name, value in values.items():
+        if name == "aliases":
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                raise SpecError(f"aliases = {value!r}: expected a list of texts.")
+        elif not isinstance(value, str):
+            raise SpecError(f"{name} = {'...' if name == 'token' else repr(value)}: expected text.")
+    if "token" in values:
+        values["token"] = clean_token(values["token"], of="(field token)")
+    if values.get("kind", "cpu") not in KINDS:
+        raise SpecError(f"kind = {values['kind']!r}: expected {' or '.join(KINDS)}.")
+    device = Device(**values | {"aliases": tuple(values.get("aliases", ()))})
+    check_device(device)
+    return device
 
 
 @contextmanager
@@ -199,7 +314,7 @@ def _changing(path: Path) -> Iterator[dict[str, Device]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
-        raise SpecError(f"The device book {path} cannot be changed: {e.strerror}.") from e
+        raise SpecError(f"The device book {path} cannot be changed: {e.strerror}.", hint=_ELSEWHERE) from e
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         devices = _read(path)
@@ -211,10 +326,13 @@ def _changing(path: Path) -> Iterator[dict[str, Device]]:
 
 def _write(path: Path, devices: Mapping[str, Device]) -> None:
     entries = [{key: value for key, value in asdict(device).items() if value} for device in devices.values()]
+    for entry in entries:
+        if "ca" in entry and Path(entry["ca"]).parent == path.absolute().parent:
+            entry["ca"] = Path(entry["ca"]).name
     try:
         with replacing(path) as temporary:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump({"version": _VERSION, "devices": entries}, file, indent=2)
     except OSError as e:
-        raise SpecError(f"The device book {path} cannot be written: {e.strerror}.") from e
+        raise SpecError(f"The device book {path} cannot be written: {e.strerror}.", hint=_ELSEWHERE) from e

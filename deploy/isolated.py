@@ -56,6 +56,7 @@ def measure_isolated(
     limit_s: float = 120.0,
     memory_bytes: int | None = None,
     cancelled: threading.Event | None = None,
+    scratch_dir: str | Path | None = None,
 ) -> DeploymentReport:
     """Measure a model in a fresh process and return its report.
 
@@ -71,6 +72,7 @@ def measure_isolated(
         memory_bytes: How much may be resident in the process and those that it starts, interpreter and runtime
             included; ``None``: no limit.
         cancelled: When it is set, the process is ended.
+        scratch_dir: Where the folder for the request and the answer is made; ``None``: where temporary files go.
 
     Raises:
         UnknownNameError: There is no such device or runtime.
@@ -84,7 +86,7 @@ def measure_isolated(
     runtime = runtime or device.runtime
     _check_runtimes([runtime])
     request = _request(path, rows, device=device, options=options, lock_dir=lock_dir) | {"runtime": runtime}
-    answer = _ask(request, limit_s=limit_s, memory_bytes=memory_bytes, cancelled=cancelled)
+    answer = _ask(request, limit_s=limit_s, memory_bytes=memory_bytes, cancelled=cancelled, scratch_dir=scratch_dir)
     return DeploymentReport.from_dict(answer)
 
 
@@ -184,11 +186,12 @@ def _ask(
     limit_s: float,
     memory_bytes: int | None = None,
     cancelled: threading.Event | None = None,
+    scratch_dir: str | Path | None = None,
 ) -> Any:
     """Start a process for a request and return its result."""
     if not limit_s > 0:
         raise SpecError(f"limit_s = {limit_s}: expected more than 0.")
-    with tempfile.TemporaryDirectory(prefix="omniforge-measure-") as name:
+    with tempfile.TemporaryDirectory(prefix="omniforge-measure-", dir=scratch_dir) as name:
         folder = Path(name)
         write_text(folder / "request.json", _as_text(request))
         with _process(folder) as process:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import tempfile
 import time
@@ -223,7 +224,7 @@ class ModelRegistry:
         finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
         client.log_batch(
             run_id,
-            metrics=[Metric(name, value, now_ms, 0) for name, value in finite.items()],
+            metrics=[Metric(_metric_name(name), value, now_ms, 0) for name, value in finite.items()],
             params=[Param(name, _text(value)[:6000]) for name, value in lineage.items()],
             tags=[RunTag(f"{_PREFIX}task", about["task"]), RunTag(f"{_PREFIX}target", about["target"])],
         )
@@ -325,6 +326,11 @@ def _same_origin(records: Sequence[Record], lineage: Mapping[str, Any]) -> Recor
         if all(theirs.get(key) == lineage[key] for key in _ORIGIN):
             return record
     return None
+
+
+def _metric_name(name: str) -> str:
+    """Return a metric's name as MLflow takes it: ``latency_ms at kitchen-pi`` for ``latency_ms@kitchen-pi``."""
+    return re.sub(r"[^\w. /:-]", "_", name.replace("@", " at "))
 
 
 def _tags(task: str, *, metrics: Mapping[str, float], lineage: Mapping[str, Any]) -> dict[str, str]:

@@ -66,9 +66,10 @@ def give_back(session: Session, task: TaskRecord, *, job: JobRecord, cause: str,
     return now
 
 
-def close_task(session: Session, task: TaskRecord, *, state: str) -> TaskRecord:
+def close_task(session: Session, task: TaskRecord, *, state: str, message: str | None = None) -> TaskRecord:
     """End a task as ``state``, which is also the cause, unless it has ended; return it as it is now."""
     values = {"state": state, "cause": state, "finished_at": session.now(), "lease_expires_at": None}
+    values |= {} if message is None else {"message": message}
     statement = (
         sa.update(tasks)
         .where(tasks.c.id == task.id, tasks.c.state.not_in(FINISHED_TASK_STATES))

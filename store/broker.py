@@ -221,13 +221,17 @@ class Broker(TaskReader):
         """
         return self._close(task_id, "cancelled")
 
-    def timeout(self, task_id: int) -> TaskRecord:
+    def timeout(self, task_id: int, *, message: str | None = None) -> TaskRecord:
         """End a task that nobody waits for any longer; one that has ended keeps its end. Return it as it is now.
+
+        Args:
+            task_id: The task.
+            message: Why, for the person.
 
         Raises:
             RecordNotFoundError: There is none of that id.
         """
-        return self._close(task_id, "timeout")
+        return self._close(task_id, "timeout", message=message)
 
     def close_phase(self, job_id: str, phase: str) -> list[TaskRecord]:
         """Let no more tasks into a phase, cancel those that have not ended, and return these.
@@ -299,9 +303,11 @@ class Broker(TaskReader):
         channels = [channel_of(job_id, "work")]
         return wait_until(self._database, probe, channels=channels, timeout_s=timeout_s) is not None
 
-    def _close(self, task_id: int, state: str) -> TaskRecord:
+    def _close(self, task_id: int, state: str, *, message: str | None = None) -> TaskRecord:
         before = self.get(task_id)
-        return self._database.write(lambda session: close_task(session, before, state=state), repeatable=True)
+        return self._database.write(
+            lambda session: close_task(session, before, state=state, message=message), repeatable=True
+        )
 
     def _locked_task(self, session: Session, task: TaskRecord) -> TaskRecord:
         row = session.row(sa.select(*TASK_COLUMNS).where(tasks.c.id == task.id).with_for_update())

@@ -69,9 +69,9 @@ def run_job(home: Path, **spec: Any) -> Run:
     total_s = time.monotonic() - begun
     with client.store() as store:
         tasks = store.broker.tasks(document["id"], phase="search")
-    begun = [task.reserved_at for task in tasks if task.reserved_at is not None]
+    reserved = [task.reserved_at for task in tasks if task.reserved_at is not None]
     ended = [task.finished_at for task in tasks if task.finished_at is not None]
-    search_s = (max(ended) - min(begun)).total_seconds()
+    search_s = (max(ended) - min(reserved)).total_seconds()
     candidates = [
         Candidate(t.number, t.rewards["accuracy"], t.rewards.get("latency_ms", float("nan")), t.duration_s or 0.0)
         for t in tasks
@@ -87,6 +87,7 @@ def search_spec(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "trials": arguments.trials,
         "strategy": arguments.strategy,
         "stopping": "none",
+        "wait": "async",  # nothing is given up: every arm has all its candidates
     }
     if arguments.space is not None:
         from omniforge.search import SearchSpace

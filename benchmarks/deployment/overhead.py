@@ -2,7 +2,8 @@
 
 The configurations are the same in both arms and so is the training; the search stage is timed from the first reservation to
 the last report. The arms alternate, so that the machine's drift meets both.
-Run: ``python -m benchmarks.deployment.overhead --data DIR [--rows 1500] [--trials 24] [--repeats 2]``, or with ``--digits``.
+Run: ``python -m benchmarks.deployment.overhead --data DIR [--rows 1500] [--space FILE] [--trials 24] [--repeats 2]``,
+or with ``--digits``.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1500, help="training images")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--space", type=Path)
     parser.add_argument("--output", type=Path, help="a .json")
     arguments = parser.parse_args()
     if arguments.data is None and not arguments.digits:
         raise SystemExit("Give the folder of cifar10_subset with --data DIR, or --digits.")
-    arguments.strategy, arguments.space = "random", None
+    arguments.strategy = "random"
     seconds: dict[str, list[float]] = {arm: [] for arm in ARMS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

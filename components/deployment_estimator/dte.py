@@ -7,11 +7,15 @@ looked up here, so that neither travels through the worker's records and logs.
 from __future__ import annotations
 
 import logging
+import signal
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import MeasurementError
+from ...errors import MeasurementError, MissingDependencyError, SpecError, UnknownNameError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,10 +25,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEASURED_ROWS = 256
+SCREENING_S = 0.25
+"""How long a candidate's latencies are taken on this machine, whose cores train others meanwhile; the winner's for longer."""
+
 PATIENCE_S = 10.0
 """How long a device may be away before its metric counts as missing: shorter than any candidate is waited for."""
 
-AWAY_PATIENCE_S = 1.0
+AWAY_PATIENCE_S = 2.0
 """The same for a device that was away the last time: candidates are not to wait for it one after the other."""
 
 
@@ -40,7 +47,7 @@ def main(payload: dict[str, Any]) -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with (
-        tempfile.TemporaryDirectory(prefix="omniforge-dte-") as folder,
+        tempfile.TemporaryDirectory(prefix="dte-", dir=payload.get("scratch")) as folder,
         SidecarClient(payload["url"], payload["token"]) as client,
     ):
         model = client.get_model(Path(folder) / "model.onnx")
@@ -52,7 +59,8 @@ def main(payload: dict[str, Any]) -> None:
             if not e.retryable:
                 raise
             log.warning("%s could not measure: %s", payload["device"], e.message)
-            report = {"device": payload["device"], "metrics": {}, "lost": e.message}
+            said = " ".join(part for part in (e.message, e.hint) if part)
+            report = {"device": payload["device"], "metrics": {}, "lost": said}
         client.deployment(report)
 
 
@@ -69,15 +77,19 @@ def measure_model(model: Path, payload: dict[str, Any]) -> dict[str, Any]:
 
     data = PreparedData.load(payload["data_path"])
     rows, _ = data.arrays("valid", payload["encoding"] or data.usual_encoding)
-    device = find_device(payload["device"], read_devices(load_settings().home_path))
+    try:
+        device = find_device(payload["device"], read_devices(load_settings().home_path))
+    except (SpecError, UnknownNameError) as e:  # it was known when the job began: no candidate is to blame
+        raise MeasurementError(e.message, hint=e.hint) from e
     rows = rows[:MEASURED_ROWS]
     return _here(model, device, rows, payload) if device.url is None else _there(model, device, rows, payload)
 
 
 def _here(model: Path, device: Device, rows: np.ndarray[Any, Any], payload: dict[str, Any]) -> dict[str, Any]:
-    from ...deploy import measure
+    from ...deploy import MeasureOptions, measure
 
-    return measure(model, device=device, rows=rows, lock_dir=Path(payload["lock_dir"])).to_dict()
+    options = MeasureOptions() if payload.get("thorough") else MeasureOptions(budget_s=SCREENING_S)
+    return measure(model, device=device, rows=rows, options=options, lock_dir=Path(payload["lock_dir"])).to_dict()
 
 
 def _there(model: Path, device: Device, rows: np.ndarray[Any, Any], payload: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +99,21 @@ def _there(model: Path, device: Device, rows: np.ndarray[Any, Any], payload: dic
     client_name = str(payload.get("job") or "omniforge")  # the device's queue is fair between jobs
     patience_s = float(payload.get("patience_s", PATIENCE_S))
     try:
-        with DeviceClient(device, client_name=client_name, patience_s=patience_s) as client:
-            return client.measure(model, rows).to_dict() | {"device": device.name}
-    except DeviceError as e:
+        with (
+            _told_to_stop() as cancelled,
+            DeviceClient(device, client_name=client_name, patience_s=patience_s) as client,
+        ):
+            return client.measure(model, rows, cancelled=cancelled).to_dict() | {"device": device.name}
+    except (DeviceError, MissingDependencyError, UnknownNameError) as e:
         raise MeasurementError(e.message, hint=e.hint) from e  # a retry can help: see main()
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM sets, so that the device is told to stop before this process ends."""
+    cancelled = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
+    try:
+        yield cancelled
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONFIDENCE = 0.95
+ENOUGH_CHECKED = 5
 CHECK_EVERY = 10
 """Of so many hopeless candidates one is measured all the same: it shows whether the predictions still hold."""
 
@@ -76,9 +77,11 @@ class MeasureAll(MeasuringPolicy):
 class MeasurePromising(MeasuringPolicy):
     """Leave out what is hopeless whatever the device would say, within what a model of earlier measurements believes.
 
-    A candidate is hopeless when its score breaks a bound that others keep, when even the 5 % quantile of a predicted
-    metric breaks its bound, or when a measured candidate has scores at least as good and metrics better than those quantiles.
-    Until eight candidates are measured, and for one in ten of the hopeless ones, it is measured all the same.
+    A candidate is hopeless when its score breaks a bound that others keep, when even the most that is to be hoped for of a
+    predicted metric breaks its bound, or when a measured candidate has scores at least as good and better metrics than that. The
+    most to be hoped for is the 5 % quantile of the model, or, where that was wrong, as far from the prediction as any
+    measurement has been: a search goes where its models know least. Until eight candidates are measured and five predictions
+    are checked, and for one in ten of the hopeless ones, a candidate is measured all the same.
     """
 
     def __init__(self, plan: JobPlan, store: Store, job_id: str) -> None:
@@ -92,6 +95,7 @@ class MeasurePromising(MeasuringPolicy):
         self._versions = space_versions(plan)
         self._predictor = MetricPredictor(self._versions.current)
         self._hopeless = 0
+        self._expected: dict[int, dict[str, float]] = {}  # what was predicted of a task before it was measured
 
     def decide(self, task: TaskRecord, scores: Mapping[str, float]) -> Skip | None:
         """Return why a candidate is hopeless, with what is expected of it."""
@@ -102,7 +106,12 @@ class MeasurePromising(MeasuringPolicy):
         self._fit(known)
         if not self._predictor.ready:
             return None
-        hopeful = {objective.key: self._quantile(config, objective, hopeful=True) for objective in self.measured}
+        median = {o.key: self._quantile(config, o, 0.5) for o in self.measured}
+        surprises = self._surprises(known)
+        self._expected[task.id] = median
+        if len(surprises) < ENOUGH_CHECKED:
+            return None
+        hopeful = {o.key: self._hopeful(config, o, median[o.key], surprises) for o in self.measured}
         rivals = [other for other in known if spent(other) == spent(task)]
         why = self._broken(hopeful) or self._beaten(scores, hopeful, rivals)
         if why is None:
@@ -111,7 +120,6 @@ class MeasurePromising(MeasuringPolicy):
         if self._hopeless % CHECK_EVERY == 0:
             return None
         log.info("task %d is not measured: %s", task.number, why)
-        median = {o.key: self._quantile(config, o, share=0.5) for o in self.measured}
         return Skip(why, {name: value for name, value in median.items() if math.isfinite(value)})
 
     def _known(self) -> list[TaskRecord]:
@@ -125,12 +133,30 @@ class MeasurePromising(MeasuringPolicy):
         values = {o.key: [task.rewards[o.key] for _, task in usable] for o in self.measured}
         self._predictor.fit([config for config, _ in usable], values)
 
-    def _quantile(
-        self, config: Mapping[str, object], objective: Objective, *, share: float = CONFIDENCE, hopeful: bool = False
+    def _surprises(self, known: Sequence[TaskRecord]) -> list[dict[str, float]]:
+        """Return by which factor each measurement was better than predicted (above 1) or worse, by metric."""
+        found = []
+        for task in known:
+            expected = self._expected.get(task.id, {})
+            pairs = {o.key: (o, task.rewards[o.key], expected.get(o.key, math.inf)) for o in self.measured}
+            if all(value > 0 and 0 < guess < math.inf for _, value, guess in pairs.values()):
+                found.append({key: (value / guess) ** o.sign for key, (o, value, guess) in pairs.items()})
+        return found
+
+    def _hopeful(
+        self,
+        config: Mapping[str, object],
+        objective: Objective,
+        median: float,
+        surprises: Sequence[Mapping[str, float]],
     ) -> float:
-        """Return a quantile of a metric; ``hopeful``: the best value that is still to be reckoned with."""
-        if hopeful and objective.goal == "min":
-            share = 1.0 - share
+        """Return the best value of a metric that is still to be reckoned with."""
+        believed = self._quantile(config, objective, CONFIDENCE if objective.goal == "max" else 1.0 - CONFIDENCE)
+        surprised = median * max(surprise[objective.key] for surprise in surprises) ** objective.sign
+        return max(believed, surprised) if objective.goal == "max" else min(believed, surprised)
+
+    def _quantile(self, config: Mapping[str, object], objective: Objective, share: float) -> float:
+        """Return a quantile of a metric; where there is no model, a value that nothing beats."""
         value = self._predictor.quantile(config, objective.key, share)
         return objective.sign * math.inf if value is None else value
 

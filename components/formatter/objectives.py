@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingDependencyError, SpecError, UnknownNameError
@@ -40,22 +41,20 @@ def resolve_objectives(
         UnknownNameError: A metric or a device does not exist; with near names.
         SpecError: An objective does not parse, is given twice, or the first one is only measured on a device.
     """
-    from ...deploy import DEPLOYMENT_METRICS, DEVICES, find_device
+    from ...deploy import DEPLOYMENT_METRICS, DEVICES
     from ...search import Objective
 
     known = DEVICES if devices is None else devices
-    found = [Objective.parse(text, goals=goals) for text in (texts or (default,))]
+    found = [_named(Objective.parse(text, goals=goals), known) for text in (texts or (default,))]
     keys = [objective.key for objective in found]
     for objective in found:
         if objective.metric not in goals:
             raise UnknownNameError("metric", objective.metric, goals)
-        if objective.device is not None:
-            find_device(objective.device, known)
-            if objective.metric not in DEPLOYMENT_METRICS:
-                raise SpecError(
-                    f"Objective {str(objective)!r}: {objective.metric} is a score of the data and has no device.",
-                    hint=f"Measured on a device: {', '.join(sorted(DEPLOYMENT_METRICS))}.",
-                )
+        if objective.device is not None and objective.metric not in DEPLOYMENT_METRICS:
+            raise SpecError(
+                f"Objective {str(objective)!r}: {objective.metric} is a score of the data and has no device.",
+                hint=f"Measured on a device: {', '.join(sorted(DEPLOYMENT_METRICS))}.",
+            )
     twice = sorted({key for key in keys if keys.count(key) > 1})
     if twice:
         raise SpecError(f"Objective {twice[0]!r} is given {keys.count(twice[0])} times; give each once.")
@@ -65,6 +64,15 @@ def resolve_objectives(
             hint=f"Add a score, such as --objective {default}.",
         )
     return found
+
+
+def _named(objective: Objective, devices: Mapping[str, Device]) -> Objective:
+    """Return an objective with its device's own name in place of an alias."""
+    from ...deploy import find_device
+
+    if objective.device is None:
+        return objective
+    return replace(objective, device=find_device(objective.device, devices).name)
 
 
 def devices_of(objectives: Sequence[Objective], devices: Mapping[str, Device] | None = None) -> list[str]:

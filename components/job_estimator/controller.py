@@ -124,7 +124,7 @@ class JobEstimator:
                 overlap=self.plan.workers - 1 + self._lookahead() + self._measured_aside(),
             )
             for task_id in decision.stragglers:
-                self.store.broker.timeout(task_id)
+                self.store.broker.timeout(task_id, message=self._too_long(open_tasks, task_id))
             if decision.stragglers:
                 continue
             if remaining > 0 and decision.advance and self._generate(strategy, open_tasks, remaining):
@@ -223,11 +223,29 @@ class JobEstimator:
         self._position = position
         return list(self._known.values())
 
+    def _too_long(self, tasks: Sequence[TaskRecord], task_id: int) -> str:
+        started = next((t.started_at for t in tasks if t.id == task_id), None)
+        age_s = 0.0 if started is None else (datetime.now(UTC) - started).total_seconds()
+        usual_s = sum(self._durations_s) / max(1, len(self._durations_s))
+        return (
+            f"given up after {age_s:.0f} s: the others took {usual_s:.1f} s on average (--wait says how long is waited)"
+        )
+
     def _with_ages(self, tasks: Sequence[TaskRecord]) -> list[OpenTask]:
+        """Return the tasks with their ages; those that are only being measured have none: a device's time is no training."""
         now = datetime.now(UTC)
-        ages = [None if t.started_at is None else (now - t.started_at).total_seconds() for t in tasks]
+        in_training = self._in_training(tasks)
+        ages = [
+            (now - t.started_at).total_seconds() if t.started_at is not None and t.id in in_training else None
+            for t in tasks
+        ]
         expected = self._expected_s([t.config for t in tasks])
         return [OpenTask(t.id, age, cost) for t, age, cost in zip(tasks, ages, expected, strict=True)]
+
+    def _in_training(self, tasks: Sequence[TaskRecord]) -> set[int]:
+        if not self.plan.devices:
+            return {task.id for task in tasks}
+        return {worker.task_id for worker in self.store.workers.list(self.job_id) if worker.task_id is not None}
 
     def _expected_s(self, configs: list[dict[str, Any]]) -> list[float | None]:
         if self.plan.wait != "quantile":

@@ -111,7 +111,12 @@ def build_model(job_id: str) -> BuiltModel:
 
 def _train(store: Store, job: JobRecord, settings: Settings) -> tuple[TaskRecord, Outcome]:
     """Train the best configuration that can be trained in full."""
-    board = leaderboard.ranked(store.broker.tasks(job.id, phase=SEARCH), objectives_of(job))
+    tasks = store.broker.tasks(job.id, phase=SEARCH)
+    objectives = leaderboard.known_objectives(tasks, objectives_of(job))
+    if len(objectives) < len(objectives_of(job)):
+        known = ", ".join(objective.key for objective in objectives)
+        log.warning("no task has a value for every objective: the winner is chosen by %s alone", known or "nothing")
+    board = leaderboard.ranked(tasks, objectives) if objectives else []
     failures: list[str] = []
     worker_id = f"{job.id}-{FINAL}-{secrets.token_hex(3)}"
     with open_worker(FinalWorker, store, job.id, phase=FINAL, worker_id=worker_id, settings=settings) as worker:

@@ -32,6 +32,7 @@ class Heartbeat:
         self._interval_s = min(2.0, lease_s / 3)
         # Task and event as one value: the thread must never set the event of the next task for the one before.
         self._held: dict[int, tuple[TaskRecord, threading.Event]] = {}
+        self._training: int | None = None
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -61,23 +62,38 @@ class Heartbeat:
         lost = threading.Event()
         with self._lock:
             self._held[task.id] = (task, lost)
+            self._training = task.id
+        self._wake.set()
         return lost
+
+    def trained(self, task: TaskRecord) -> None:
+        """Say that ``task`` is only being measured from now on, or waits for it: no limit of training applies any more."""
+        with self._lock:
+            if self._training == task.id:
+                self._training = None
+        self._wake.set()
 
     def let_go(self, task: TaskRecord) -> None:
         """Keep the lease of ``task`` no longer; letting go twice is fine."""
+        self.trained(task)
         with self._lock:
             self._held.pop(task.id, None)
 
+    def lose_all(self) -> None:
+        """Tell everything that is in hand that it is wanted no more."""
+        with self._lock:
+            for _, lost in self._held.values():
+                lost.set()
+
     def _run(self) -> None:
         while not self._stop.is_set():
+            self._wake.clear()
             with self._lock:
-                held = list(self._held.values())
+                held, training = list(self._held.values()), self._training
             for task, lost in held:
                 self._renew(task, lost)
-            newest = held[-1][0].id if held else None  # the one that is being trained
-            self._beat("busy" if held else "idle", newest)
+            self._beat("busy" if held else "idle", training)
             self._wake.wait(self._interval_s)
-            self._wake.clear()
 
     def _renew(self, task: TaskRecord, lost: threading.Event) -> None:
         try:

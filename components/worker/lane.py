@@ -1,7 +1,7 @@
 """A lane beside the worker's loop: what was trained is measured there, one after the other, while the next task trains.
 
-It knows nothing of tasks: work is a callable. A lane that is full makes its owner wait, so that a slow device slows the
-training down instead of piling models up.
+It knows nothing of tasks: work is something that can be done or dropped. A lane that is full makes its owner wait, so that a
+slow device slows the training down instead of piling models up.
 """
 
 from __future__ import annotations
@@ -10,15 +10,30 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Self
 
-Work = Callable[[], None]
+_JOIN_S = 10.0
 
-_JOIN_S = 5.0
+
+@dataclass(frozen=True)
+class Work:
+    """One piece of work; exactly one of the two is called.
+
+    Attributes:
+        do: Does it.
+        drop: Gives up what it holds, because it will not be done.
+    """
+
+    do: Callable[[], None]
+    drop: Callable[[], None]
 
 
 class Lane:
-    """Run work in a thread of its own, in the order in which it came.
+    """Do work in a thread of its own, in the order in which it came, until some of it raises: what comes after that is dropped.
+
+    Leaving it waits until everything is done. Where an exception passes through, what has not begun is dropped, what has is
+    waited for a few seconds, and the exception goes on.
 
     Args:
         depth: How much work may wait, at least 1; more makes :meth:`submit` wait.
@@ -27,7 +42,7 @@ class Lane:
     def __init__(self, *, depth: int = 1) -> None:
         self._queue: queue.Queue[Work | None] = queue.Queue(depth)
         self._error: BaseException | None = None
-        self._dropped = False
+        self._dropping = False
         self._thread = threading.Thread(target=self._run, name="measuring", daemon=True)
 
     def __enter__(self) -> Self:
@@ -35,50 +50,41 @@ class Lane:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Wait until everything is done; where an exception passes through, drop what has not begun and wait for nothing."""
-        if kind is None:
-            try:
-                self.drain()
-            finally:
-                self._queue.put(None)
-            self._thread.join(_JOIN_S)
-            return
-        self._dropped = True
+        self._dropping = kind is not None
         with contextlib.suppress(queue.Full):
-            self._queue.put_nowait(None)
+            self._queue.put(None, timeout=None if kind is None else _JOIN_S)
+        self._thread.join(None if kind is None else _JOIN_S)
+        if kind is None:
+            self.check()
 
     def submit(self, work: Work) -> None:
         """Have work done.
 
         Raises:
-            BaseException: What earlier work raised; nothing is done after it.
+            BaseException: What earlier work raised; the new work is dropped then.
         """
-        self._check()
+        try:
+            self.check()
+        except BaseException:
+            work.drop()
+            raise
         self._queue.put(work)
 
-    def drain(self) -> None:
-        """Wait until nothing is left.
+    def check(self) -> None:
+        """Raise what work raised.
 
         Raises:
-            BaseException: What the work raised.
+            BaseException: The same each time.
         """
-        self._queue.join()
-        self._check()
-
-    def _check(self) -> None:
         if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+            raise self._error
 
     def _run(self) -> None:
-        while True:
-            work = self._queue.get()
+        while (work := self._queue.get()) is not None:
             try:
-                if work is None or self._dropped:
-                    return
-                if self._error is None:
-                    work()
+                if self._error is None and not self._dropping:
+                    work.do()
+                else:
+                    work.drop()
             except BaseException as e:  # noqa: BLE001  # it is raised again in the owner's thread
-                self._error = e
-            finally:
-                self._queue.task_done()
+                self._error = self._error or e

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...deploy import DEPLOYMENT_METRICS
 from ...launch import Limits, Workload
 from ...sidecar.messages import FailureMessage, ResultMessage, TaskMessage
 from ..deployment_estimator.dte import AWAY_PATIENCE_S, PATIENCE_S
@@ -102,7 +103,7 @@ class Trial:
         self.log_path = request.folder / "tasks" / f"{task.phase}-{task.number}-{task.attempt}.log"
         self._session: Session | None = None
         self._trained: Exit | None = None
-        self._begun = time.monotonic()
+        self._training_s: float | None = None
 
     def run(
         self, *, stopping: EarlyStopping, lost: threading.Event, on_launched: Callable[[], None] = lambda: None
@@ -122,7 +123,7 @@ class Trial:
         Returns:
             How the evaluation ended; ``None`` when a model is there to be measured.
         """
-        self._begun = time.monotonic()
+        begun = time.monotonic()
         self.scratch.mkdir(parents=True, exist_ok=True)
         message = self._message()
         session = self._session = self.sidecar.open(message, on_progress=stopping, spool_dir=self.scratch)
@@ -130,6 +131,7 @@ class Trial:
         handle = self._launch(TTE, session, limit_s=self.request.plan.time_s, payload=task)
         on_launched()
         exited = self._trained = _await(handle, lost)
+        self._training_s = time.monotonic() - begun
         failed = self._failure(session, exited, lost)
         if failed is not None:
             return failed
@@ -159,6 +161,8 @@ class Trial:
                 "encoding": _details(session).get("encoding"),
                 "job": self.task.job_id,
                 "patience_s": AWAY_PATIENCE_S if device in away else PATIENCE_S,
+                "scratch": str(self.scratch),
+                "thorough": self.request.is_trainer,
             }
             limit_s = REMOTE_LIMIT_S if device in self.request.remote else MEASURING_LIMIT_S
             exited = _await(self._launch(DTE, session, limit_s=limit_s, payload=payload), lost)
@@ -168,7 +172,7 @@ class Trial:
                 missing[device] = f"no measurement within {limit_s:g} s"
             elif not exited.ok:
                 return self._not_measured(device, exited)
-        missing |= {str(report["device"]): str(report["lost"]) for report in session.deployments if "lost" in report}
+        missing |= self._missing(session)
         away.clear()
         away.update(missing)
         outcome = self._collect()
@@ -176,6 +180,22 @@ class Trial:
             return outcome
         said = "; ".join(f"device {device}: {why}" for device, why in missing.items())
         return replace(outcome, cause=DEVICE_LOST, message=said)
+
+    def _missing(self, session: Session) -> dict[str, str]:
+        """Return why devices did not measure what an objective asks of them, by name."""
+        asked: dict[str, list[str]] = {}
+        for objective in self.request.plan.objectives:
+            asked.setdefault(objective.get("device") or "local", []).append(objective["metric"])
+        missing = {}
+        for report in session.deployments:
+            wanted = [name for name in asked.get(report["device"], ()) if name in DEPLOYMENT_METRICS]
+            absent = [name for name in wanted if name not in report["metrics"]]
+            if "lost" in report:
+                missing[str(report["device"])] = str(report["lost"])
+            elif absent:
+                why = report.get("energy_source") if absent == ["energy_mj"] else None
+                missing[str(report["device"])] = f"it measured no {', '.join(absent)}{f' ({why})' if why else ''}"
+        return missing
 
     def skip(self, predicted: Mapping[str, float], why: str) -> Outcome:
         """End without measuring.
@@ -260,7 +280,7 @@ class Trial:
             "failed",
             cause="out_of_memory" if exited.cause == "out_of_memory" else "measurement_failed",
             message=f"device {device}: {said}",
-            duration_s=exited.duration_s,
+            duration_s=self._training_s,
             retry=exited.cause == "killed",
         )
 
@@ -276,7 +296,7 @@ class Trial:
             rewards=rewards,
             cause="early_stopped" if details.get("stopped") else None,
             device=", ".join(report["device"] for report in measured) or None,
-            duration_s=time.monotonic() - self._begun,
+            duration_s=self._training_s,
             peak_memory_bytes=None if exited is None else exited.peak_memory_bytes,
             encoding=details.get("encoding"),
             model_path=session.model_path,

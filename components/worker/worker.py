@@ -21,7 +21,7 @@ from ..spec import JobPlan
 from ..task_estimator.tte import REQUIRED
 from .early_stopping import EarlyStopping
 from .heartbeat import Heartbeat
-from .lane import Lane
+from .lane import Lane, Work
 from .trial import LOST, Outcome, Trial, TrialRequest
 
 if TYPE_CHECKING:
@@ -104,45 +104,60 @@ class Worker:
         """
         self.store.workers.register(self.worker_id, job_id=self.job_id, pid=os.getpid(), host=socket.gethostname())
         counted: list[bool] = []
+        ending = threading.Lock()
 
         def end(task: TaskRecord, outcome: Outcome) -> None:
-            counted.append(self._report(task, outcome))
-            if on_outcome is not None:
-                on_outcome(task, outcome)
+            with ending:
+                counted.append(self._report(task, outcome))
+                if on_outcome is not None:
+                    on_outcome(task, outcome)
 
         with Heartbeat(self.store, self.worker_id, lease_s=self.plan.lease_s) as heartbeat, Lane() as lane:
-            while True:
-                task = self.store.broker.reserve(
-                    self.job_id, self.worker_id, lease_s=self.plan.lease_s, phase=self.phase
-                )
-                if task is not None:
-                    self._evaluate(task, heartbeat, lane, end)
-                elif self.closed():
-                    break
-                else:
-                    self.store.broker.wait_for_work(self.job_id, WAIT_FOR_WORK_S, phase=self.phase)
+            try:
+                self._loop(heartbeat, lane, end)
+            except BaseException:
+                heartbeat.lose_all()
+                raise
         return sum(counted)
+
+    def _loop(self, heartbeat: Heartbeat, lane: Lane, end: End) -> None:
+        while True:
+            lane.check()
+            task = self.store.broker.reserve(self.job_id, self.worker_id, lease_s=self.plan.lease_s, phase=self.phase)
+            if task is not None:
+                self._evaluate(task, heartbeat, lane, end)
+            elif self.closed():
+                return
+            else:
+                self.store.broker.wait_for_work(self.job_id, WAIT_FOR_WORK_S, phase=self.phase)
 
     def _evaluate(self, task: TaskRecord, heartbeat: Heartbeat, lane: Lane, end: End) -> None:
         """Train a task here and now, and hand it to the lane where a device is to measure it."""
         lost = heartbeat.hold(task)
         trial = Trial(task, self.request(task), sidecar=self.sidecar, launcher=self.launcher)
 
-        def finish(outcome: Outcome) -> None:
+        def let_go() -> None:
             trial.close()
             heartbeat.let_go(task)
+
+        def measure() -> None:
+            try:
+                outcome = self._measured(task, trial, lost)
+            finally:
+                let_go()
             end(task, outcome)
 
         try:
             outcome = self._train(task, trial, lost)
-            if outcome is None:
-                lane.submit(lambda: finish(self._measured(task, trial, lost)))
-                return
         except BaseException:
-            trial.close()
-            heartbeat.let_go(task)
+            let_go()
             raise
-        finish(outcome)
+        if outcome is None:
+            heartbeat.trained(task)
+            lane.submit(Work(measure, let_go))
+        else:
+            let_go()
+            end(task, outcome)
 
     def _train(self, task: TaskRecord, trial: Trial, lost: threading.Event) -> Outcome | None:
         def on_launched() -> None:

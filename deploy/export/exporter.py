@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -112,6 +114,24 @@ def exporter_for(model: object) -> Exporter:
         f"A model of the class {describe(model)} cannot be exported to ONNX.",
         hint=f"Known libraries: {', '.join(EXPORTERS)}. Wrap the model in a torch module, or write export_onnx().",
     )
+
+
+@contextmanager
+def asking(model: object, *, hint: str | None = None) -> Iterator[None]:
+    """Say which model it is that cannot predict.
+
+    Args:
+        model: The model.
+        hint: What to do about it.
+
+    Raises:
+        ExportError: The model raises anything while it predicts: it is not fitted, or the rows are not what it reads.
+    """
+    try:
+        yield
+    except CONVERTER_FAILURES as e:
+        said = " ".join(str(e).split())[:300]
+        raise ExportError(f"{describe(model)} cannot predict the example's rows: {said}", hint=hint) from e
 
 
 def rows_of(example: Array, batch: int | None) -> TensorSpec:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import ExportError, MissingDependencyError
 from ..runtimes.base import TensorSpec
-from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, describe, rows_of
+from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, asking, describe, rows_of
 from .graph import INPUT, Graph, keep_only
 from .heads import Link, add_link
 from .trees import Tree, add_forest
@@ -42,7 +42,13 @@ class LightGBMExporter(Exporter):
 
     def predict(self, model: Any, rows: Array, *, task: Task) -> Array:
         """Return LightGBM's own prediction, with the best iteration where training was stopped early."""
-        raw = np.asarray(_booster(model).predict(rows), dtype=np.float64)
+        from lightgbm.basic import LightGBMError
+
+        with asking(model, hint="Fit it first, and give rows of as many numbers as it was fitted on."):
+            try:
+                raw = np.asarray(_booster(model).predict(rows), dtype=np.float64)
+            except LightGBMError as e:
+                raise ValueError(str(e)) from e
         if task == "regression" or raw.ndim == 2:
             return raw
         return np.column_stack([1.0 - raw, raw])
@@ -60,9 +66,15 @@ def _directly(model: Any, *, rows: TensorSpec, task: Task) -> Conversion:
     """
     sections = _sections(_booster(model).model_to_string())
     header = next(sections)
-    objective, *settings = header.get("objective", "").split()
-    link = _LINKS.get(objective)
-    if link is None or "sqrt" in settings or any(s.startswith("sigmoid:") and s != "sigmoid:1" for s in settings):
+    objective, *settings = header.get("objective", "").split() or [""]
+    _refuse_dropped(settings)
+    if not objective and task == "classification":
+        raise ExportError(
+            f"{describe(model)} has an objective of its own: it predicts raw scores, and no probabilities.",
+            hint="Train with a built-in objective such as binary or multiclass.",
+        )
+    link = _LINKS.get(objective) if objective else "identity"
+    if link is None:
         raise UnsupportedError(f"{describe(model)} with the objective {header.get('objective', '')!r}")
     per_round = int(header["num_tree_per_iteration"])
     trees = [_tree(section, target=number % per_round) for number, section in enumerate(sections)]
@@ -78,6 +90,17 @@ def _directly(model: Any, *, rows: TensorSpec, task: Task) -> Conversion:
     return Conversion(graph.finish(value, output=OUTPUTS[task], columns=columns), "direct")
 
 
+def _refuse_dropped(settings: list[str]) -> None:
+    """Refuse settings of the objective that onnxmltools would leave out without a word."""
+    dropped = {"sqrt": "reg_sqrt=False"} | {s: "sigmoid=1" for s in settings if s.startswith("sigmoid:")}
+    for setting in settings:
+        if setting in dropped and setting != "sigmoid:1":
+            raise ExportError(
+                f"LightGBM's setting {dropped[setting].partition('=')[0]} ({setting}) is not written to ONNX.",
+                hint=f"Train with {dropped[setting]}.",
+            )
+
+
 def _sections(text: str) -> Iterator[Mapping[str, str]]:
     """Yield a model's header, then each of its trees, as the fields that LightGBM writes."""
     body = text.partition("\nend of trees")[0]
@@ -90,8 +113,8 @@ def _tree(section: Mapping[str, str], *, target: int) -> Tree:
     """Return one tree: the splits in LightGBM's order, then the leaves.
 
     Raises:
-        UnsupportedError: It splits on categories or treats zero as missing.
-        ExportError: It has linear leaves, which onnxmltools would leave out without a word.
+        UnsupportedError: It splits on categories.
+        ExportError: It has linear leaves or treats zero as missing, which onnxmltools would leave out without a word.
     """
     if section.get("num_cat", "0") != "0":
         raise UnsupportedError("LightGBM's categorical splits")
@@ -105,7 +128,9 @@ def _tree(section: Mapping[str, str], *, target: int) -> Tree:
     decision = _numbers(section, "decision_type", splits).astype(np.int64)
     missing = decision >> 2 & 3
     if np.any(missing == _MISSING_ZERO):
-        raise UnsupportedError("LightGBM's zero_as_missing")
+        raise ExportError(
+            "LightGBM's zero_as_missing has no counterpart in ONNX's trees.", hint="Train with zero_as_missing=False."
+        )
     # Where training saw no missing value, LightGBM reads a missing one as zero.
     missing_left = np.where(missing == _MISSING_NAN, decision & _DEFAULT_LEFT != 0, threshold >= 0.0)
     blank = np.zeros(leaves)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ExportError, MissingDependencyError
 from ...registry import Registry
 from ..runtimes.base import TensorSpec
-from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, describe, rows_of
+from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, asking, describe, rows_of
 from .graph import INPUT, ML_DOMAIN, OPSET, Graph, keep_only
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+_HINT = "Fit it first, on an array of numbers with as many columns: an exported model reads columns by place, not by name."
 _FOREST = ".forests:add_averaging_forest"
 _BOOSTING = ".forests:add_histogram_boosting"
 _NEIGHBORS = ".neighbors:add_neighbors"
@@ -67,13 +68,15 @@ class SklearnExporter(Exporter):
         import numpy as np
 
         if task == "regression":
-            return np.asarray(model.predict(rows), dtype=np.float64)
+            with asking(model, hint=_HINT):
+                return np.asarray(model.predict(rows), dtype=np.float64)
         if not hasattr(model, "predict_proba"):
             raise ExportError(
                 f"{describe(model)} has no predict_proba: a classifier is exported with its probabilities.",
                 hint="Use a classifier that has them, or wrap it in CalibratedClassifierCV.",
             )
-        return np.asarray(model.predict_proba(rows), dtype=np.float64)
+        with asking(model, hint=_HINT):
+            return np.asarray(model.predict_proba(rows), dtype=np.float64)
 
     def ambiguous(self, model: Any, rows: Array) -> Array | None:
         """Return the rows whose last neighbour is as far as the next: which one counts is chance."""

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ... import __version__
-from ...deploy.devices import Device
+from ...deploy.devices import Device, check_name
 from ...deploy.energy import find_meter
 from ...deploy.hardware import describe_hardware, memory_bytes
 from ...deploy.isolated import measure_isolated
@@ -51,7 +51,8 @@ class AgentOptions:
         time_limit_s: How long one measurement may take, in seconds.
         memory_limit_bytes: How much memory one measurement may take; ``None``: three quarters of the machine's.
         keep_s: How long a result is kept that its client does not fetch, in seconds.
-        abandon_s: A measurement whose client does not ask for so many seconds is dropped when its turn comes.
+        abandon_s: A measurement, waiting or running, whose client does not ask for so many seconds is cancelled; clients
+            ask every 10 s or more often.
     """
 
     max_upload_bytes: int = 256 * _MIB
@@ -60,7 +61,7 @@ class AgentOptions:
     time_limit_s: float = 120.0
     memory_limit_bytes: int | None = None
     keep_s: float = 3600.0
-    abandon_s: float = 300.0
+    abandon_s: float = 45.0
 
     def __post_init__(self) -> None:
         for one in dataclasses.fields(self):
@@ -73,7 +74,7 @@ class DeviceAgent:
     """Serve this machine as a device.
 
     Args:
-        name: What it calls itself.
+        name: What it calls itself; one that a device book takes.
         folder: Where it keeps uploads; a restart finds them there. No other agent may use it at the same time.
         token: What clients have to send.
         options: What it takes; ``None``: the defaults.
@@ -87,7 +88,7 @@ class DeviceAgent:
 
     Raises:
         UnknownNameError: There is no such runtime.
-        SpecError: Other machines could reach it without encryption.
+        SpecError: Other machines could reach it without encryption, or its name is none.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class DeviceAgent:
         lock_dir: Path | None = None,
     ) -> None:
         options = options or AgentOptions()
+        check_name(name)
         if runtime not in RUNTIMES:
             raise UnknownNameError("runtime", runtime, RUNTIMES)
         if certificate is None and not insecure and not _is_loopback(host):
@@ -224,6 +226,7 @@ class DeviceAgent:
                     limit_s=self._limits.time_limit_s,
                     memory_bytes=self._limits.memory_limit_bytes,
                     cancelled=cancelled,
+                    scratch_dir=folder,
                 )
             except OmniForgeError as e:
                 e.message = e.message.replace(

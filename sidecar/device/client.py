@@ -8,12 +8,12 @@ import io
 import json
 import logging
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
@@ -21,18 +21,9 @@ from ...deploy.report import DeploymentReport
 from ...deploy.runtimes import RUNTIMES
 from ...deploy.runtimes.base import unusable
 from ...errors import MeasurementError, MissingDependencyError, SpecError, UnknownNameError
-from .connection import ANSWER_S, Connection, DeviceError, refusal
-from .messages import (
-    LENGTH_HEADER,
-    OFFSET_HEADER,
-    PROTOCOL,
-    DeviceMessage,
-    FailureReason,
-    Limits,
-    MeasurementMessage,
-    MeasurementRequest,
-    UploadMessage,
-)
+from .connection import ANSWER_S, Connection, DeviceError, DeviceLostError, Stopped, never
+from .messages import PROTOCOL, DeviceMessage, FailureReason, Limits, MeasurementMessage, MeasurementRequest
+from .sending import Open, Sender
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,23 +31,20 @@ if TYPE_CHECKING:
     from ...deploy.devices import Device
     from ...deploy.measurement import MeasureOptions
 
-_POLL_S = 20.0  # one answer to "has it ended?" may take so long
-_CHECK_S = 120.0  # a slow device needs its time to check the digest of what has arrived
+_POLL_S = 10.0  # one answer to "has it ended?" may take so long; less where patience is shorter
+_LAST_WORD_S = 0.6  # for telling the device that a measurement is not wanted
 _RETURNS = 3  # how often a measurement is asked for again after its device forgot it
-_BLOCK_BYTES = 2**18
-_BEHIND_S = 0.5
 _JSON = {"Content-Type": "application/json"}
 
 _log = logging.getLogger(__name__)
-
-_Open = Callable[[], BinaryIO]
 
 
 class DeviceClient:
     """Measure on one device. Its methods may be called from any thread.
 
-    A device that is away is waited for, up to ``patience_s`` at a time; when it comes back, an upload goes on where it
-    was cut, and a measurement that the device has forgotten is asked for again.
+    A device that is away, or hangs, is waited for, up to ``patience_s`` at a time; when it comes back, an upload goes on
+    where it was cut, and a measurement that the device has forgotten is asked for again. A measurement that ends early
+    here, by an exception or by :meth:`close`, is cancelled on the device too, if the device can be told.
 
     Args:
         device: The device, with the address of its agent.
@@ -64,16 +52,18 @@ class DeviceClient:
         patience_s: How long the device may be away, in seconds.
 
     Raises:
-        SpecError: The device has no agent, or its certificate cannot be read.
+        SpecError: The device has no agent, or its address, its token or its certificate cannot be used.
     """
 
     def __init__(self, device: Device, *, client_name: str, patience_s: float = 60.0) -> None:
         if not 0 < len(client_name) <= 200:
             raise SpecError(f"client_name = {client_name!r}: expected 1 to 200 characters.")
         self._client_name = client_name
-        self._patience_s = patience_s
         self._connection = Connection(device, patience_s=patience_s)
+        self._sender = Sender(self._connection)
         self._limits: Limits | None = None
+        self._asked: set[str] = set()  # the keys of the measurements that are under way
+        self._closed = threading.Event()
 
     @property
     def name(self) -> str:
@@ -88,17 +78,21 @@ class DeviceClient:
             DeviceError: It refuses: the token is wrong, its version is another.
         """
         self.limits()
-        return DeviceMessage.model_validate_json(self._ask("GET", "device").content).model_dump()
+        content = self._connection.json(self._connection.ask("GET", "device"))
+        return DeviceMessage.model_validate(content).model_dump()
 
-    def limits(self) -> Limits:
+    def limits(self, *, stopped: Stopped = never) -> Limits:
         """Return what the device takes; it is asked for once.
+
+        Args:
+            stopped: Whether the answer is not wanted any more.
 
         Raises:
             DeviceLostError: It does not answer.
             DeviceError: It refuses: the token is wrong, its version is another.
         """
         if self._limits is None:
-            content = self._json(self._ask("GET", "limits"))
+            content = self._connection.json(self._connection.ask("GET", "limits", stopped=stopped))
             spoken = content.get("protocol")
             if spoken != PROTOCOL:
                 raise DeviceError(
@@ -124,11 +118,12 @@ class DeviceClient:
             rows: Real rows, ``n x input.shape``.
             runtime: The runtime's name; ``None``: the device's own.
             options: How thorough; ``None``: the defaults.
-            cancelled: When it is set, the measurement is cancelled on the device too.
+            cancelled: When it is set, this returns within a second, wherever it waits, and the measurement is cancelled
+                on the device too.
 
         Raises:
-            DeviceLostError: The device is away for longer than ``patience_s``. A retry can help.
-            DeviceError: The device refuses for a reason that is not the model's.
+            DeviceLostError: The device is away, or hangs, for longer than ``patience_s``. A retry can help.
+            DeviceError: The device refuses for a reason that is not the model's, or its queue is full for ten minutes.
             MeasurementError: The model is to blame (not retryable): it is broken, crashes, hangs, predicts NaN, or is
                 larger than the device takes; or the measurement was cancelled (retryable).
             SpecError: There is no such file, the rows do not fit, or an option is wrong.
@@ -138,25 +133,41 @@ class DeviceClient:
         model = Path(model)
         _check_file(model)
         content = _npy(rows)
-        limit = self.limits().max_upload_bytes
+
+        def stopped() -> bool:
+            return self._closed.is_set() or (cancelled is not None and cancelled.is_set())
+
+        limit = self.limits(stopped=stopped).max_upload_bytes
         for what, size in (("model", model.stat().st_size), ("table of rows", len(content))):
             if size > limit:
-                raise self._too_large(f"The {what} has {size} bytes; the device {self.name!r} takes {limit}.")
+                raise self._connection.too_large(
+                    f"The {what} has {size} bytes; the device {self.name!r} takes {limit}."
+                )
         with model.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        uploads: dict[str, tuple[_Open, int]] = {
+        uploads: dict[str, tuple[Open, int]] = {
             digest: (lambda: model.open("rb"), model.stat().st_size),
             hashlib.sha256(content).hexdigest(): (lambda: io.BytesIO(content), len(content)),
         }
         request = self._request(digest, [*uploads][-1], runtime=runtime, options=options)
-        ended = self._until_ended(request, uploads, cancelled)
-        self._forget(request.key)
+        try:
+            ended = self._until_ended(request, uploads, stopped)
+        except DeviceLostError:
+            self._asked.discard(request.key)  # nobody is there to be told; it goes on if it is asked for again soon
+            raise
+        except BaseException:
+            self._forget(request.key, limit_s=_LAST_WORD_S)
+            raise
+        self._forget(request.key, limit_s=min(ANSWER_S, self._connection.patience_s))
         if ended.failure is not None:
             raise self._blame(ended.failure)
         return replace(DeploymentReport.from_dict(ended.report or {}), device=self.name)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection. A measurement under way in another thread is cancelled, there and on the device."""
+        self._closed.set()
+        for key in list(self._asked):
+            self._forget(key, limit_s=_LAST_WORD_S)
         self._connection.close()
 
     def _request(
@@ -172,32 +183,34 @@ class DeviceClient:
         return request.model_copy(update={"key": key})
 
     def _until_ended(
-        self, request: MeasurementRequest, uploads: Mapping[str, tuple[_Open, int]], cancelled: threading.Event | None
+        self, request: MeasurementRequest, uploads: Mapping[str, tuple[Open, int]], stopped: Stopped
     ) -> MeasurementMessage:
         """Upload, ask, and wait; from the start again when the device has forgotten.
 
         Raises:
             MeasurementError: It was cancelled, or the device forgets again and again.
         """
+        connection, gone = self._connection, int(httpx.codes.NOT_FOUND)
         content = request.model_dump_json().encode()
-        wait_s = min(_POLL_S, max(self._patience_s, 1.0)) if cancelled is None else 1.0
+        wait_s = min(_POLL_S, connection.patience_s / 2)  # one that hangs is noticed soon after patience has ended
         for _ in range(_RETURNS + 1):
             for digest, (opened, size_bytes) in uploads.items():
-                self._upload(digest, opened, size_bytes)
-            response = self._ask("POST", "measurements", content=content, headers=_JSON, forgotten=True)
-            while response.status_code != httpx.codes.NOT_FOUND:
-                message = MeasurementMessage.model_validate(self._json(response))
+                self._sender.send(digest, opened, size_bytes, stopped=stopped)
+            self._asked.add(request.key)
+            response = connection.ask(
+                "POST", "measurements", content=content, headers=_JSON, stopped=stopped, allowed=gone
+            )
+            while response.status_code != gone:
+                message = MeasurementMessage.model_validate(connection.json(response))
                 if message.state in ("done", "failed"):
                     return message
-                if cancelled is not None and cancelled.is_set():
-                    self._forget(request.key)
-                    raise MeasurementError("The measurement was cancelled.")
-                response = self._ask(
+                response = connection.ask(
                     "GET",
                     f"measurements/{request.key}",
                     params={"wait_s": wait_s},
-                    timeout_s=wait_s + ANSWER_S,
-                    forgotten=True,
+                    wait_s=wait_s,
+                    stopped=stopped,
+                    allowed=gone,
                 )
             _log.info("Device %s has forgotten measurement %s; asking again.", self.name, request.key)
         raise unusable(
@@ -205,82 +218,14 @@ class DeviceClient:
             hint="The model may be what makes it restart.",
         )
 
-    def _forget(self, key: str) -> None:
-        """Say that the result has arrived, or is not wanted: what is asked for again is measured anew."""
-        with contextlib.suppress(httpx.TransportError):  # then the device keeps the result for a while, no more
-            self._connection.http.delete(f"v1/measurements/{key}")
-
-    def _upload(self, digest: str, opened: _Open, size_bytes: int) -> None:
-        """Send what the device does not have of a content.
-
-        Raises:
-            MeasurementError: It is too large.
-            DeviceError: It arrives damaged every time.
-        """
-        damaged = 0
-        while True:
-            response = self._connection.persist(lambda: self._send_rest(digest, opened, size_bytes))
-            if response.status_code == httpx.codes.CONFLICT:
-                time.sleep(_BEHIND_S)  # another client sends the same: look again how far it is
-            elif response.status_code == httpx.codes.UNPROCESSABLE_ENTITY and damaged < 1:
-                damaged += 1  # what an earlier, interrupted upload left may be what was wrong
-            elif UploadMessage.model_validate(self._json(self._accepted(response))).complete:
-                return
-
-    def _send_rest(self, digest: str, opened: _Open, size_bytes: int) -> httpx.Response:
-        """Ask how much has arrived, and send the rest."""
-        asked = self._ask("GET", f"uploads/{digest}", params={"size_bytes": size_bytes})
-        state = UploadMessage.model_validate(self._json(asked))
-        if state.complete:
-            return asked
-        headers = {
-            OFFSET_HEADER: str(state.received_bytes),
-            LENGTH_HEADER: str(size_bytes),
-            "Content-Length": str(size_bytes - state.received_bytes),
-            "Content-Type": "application/offset+octet-stream",
-        }
-        with opened() as file:
-            file.seek(state.received_bytes)
-            blocks = iter(lambda: file.read(_BLOCK_BYTES), b"")
-            try:
-                timeout = httpx.Timeout(ANSWER_S, read=_CHECK_S)
-                return self._connection.http.patch(
-                    f"v1/uploads/{digest}", content=blocks, headers=headers, timeout=timeout
-                )
-            except httpx.TransportError:
-                again = self._ask("GET", f"uploads/{digest}")
-                if UploadMessage.model_validate(self._json(again)).received_bytes > state.received_bytes:
-                    return again  # a line that is cut again and again, but moves on: patience begins anew
-                raise
-
-    def _ask(self, method: str, path: str, *, forgotten: bool = False, **rest: Any) -> httpx.Response:
-        response = self._connection.request(method, path, **rest)
-        if forgotten and response.status_code == httpx.codes.NOT_FOUND:
-            return response
-        return self._accepted(response)
-
-    def _accepted(self, response: httpx.Response) -> httpx.Response:
-        if not response.is_error:
-            return response
-        if response.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-            raise self._too_large(f"The device {self.name!r} refuses: {refusal(response)}")
-        raise DeviceError(
-            f"The device {self.name!r} refuses ({response.status_code}): {refusal(response)}",
-            hint=f"Is there an omniforge device agent at {self._connection.url}?",
-            status=response.status_code,
-        )
-
-    def _json(self, response: httpx.Response) -> dict[str, Any]:
-        try:
-            content = response.json()
-        except ValueError:
-            content = None
-        if not isinstance(content, dict):
-            raise DeviceError(f"What answers at {self._connection.url} is no omniforge device agent.")
-        return content
-
-    def _too_large(self, message: str) -> MeasurementError:
-        return unusable(message, hint="A smaller model, fewer rows, or --max-upload-mb where the device is served.")
+    def _forget(self, key: str, *, limit_s: float) -> None:
+        """Say that a result has arrived, or is not wanted: what is asked for again is measured anew."""
+        if key not in self._asked:
+            return  # the device was not asked, or has been told
+        self._asked.discard(key)
+        send = partial(self._connection.http.delete, f"v1/measurements/{key}", timeout=limit_s)
+        with contextlib.suppress(httpx.HTTPError, DeviceError, RuntimeError):  # then the device gives it up by itself
+            self._connection.attempt(send, limit_s=limit_s)
 
     def _blame(self, failure: FailureReason) -> Exception:
         """Return the error that a failed measurement is."""

@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +18,9 @@ from .client import DeviceClient
 from .connection import DeviceError
 
 _PATIENCE_S = 3.0
+_LOOK_S = 2.0
 _CONNECT_S = 5.0
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def join(
         if name is None:
             raise SpecError("A bare TVM server has no name of its own.", hint="Give it one: --name NAME")
         return Device(name, runtime="tvm", aliases=aliases, url=address)
-    with DeviceClient(device, client_name=client_name, patience_s=_PATIENCE_S) as client:
+    asked = replace(device, name=name or address)  # errors name the address of one that has no name yet
+    with DeviceClient(asked, client_name=client_name, patience_s=_PATIENCE_S) as client:
         try:
             limits = client.limits()
         except DeviceError as e:
@@ -95,11 +98,15 @@ def pin_certificate(url: str, *, expected: str, path: Path) -> Path:
     """
     parts = urlsplit(url)
     if parts.scheme != "https" or parts.hostname is None:
-        raise SpecError(f"The address {url!r} has no certificate: it does not begin with https://.")
+        hint = "Leave out --fingerprint, or start the agent with --tls-self-signed and give the address that it prints."
+        raise SpecError(f"The address {url!r} has no certificate: it does not begin with https://.", hint=hint)
     try:
         pem = ssl.get_server_certificate((parts.hostname, parts.port or 443), timeout=_CONNECT_S)
     except (OSError, ValueError) as e:
-        raise DeviceError(f"The device at {url} does not answer with a certificate: {e}.") from e
+        raise DeviceError(
+            f"The device at {url} does not answer with a certificate: {e}.",
+            hint="Does `omniforge device serve --tls-self-signed` run there, at this port?",
+        ) from e
     found = fingerprint(pem)
     if found != expected.replace(":", "").strip().lower().removeprefix("sha256"):
         raise SpecError(
@@ -109,7 +116,8 @@ def pin_certificate(url: str, *, expected: str, path: Path) -> Path:
     try:
         write_text(path, pem)
     except OSError as e:
-        raise SpecError(f"The certificate cannot be kept as {path}: {e.strerror}.") from e
+        hint = "The folder must be one where this user can write: OMNIFORGE_HOME names another one."
+        raise SpecError(f"The certificate cannot be kept as {path}: {e.strerror}.", hint=hint) from e
     return path
 
 
@@ -122,7 +130,7 @@ def reach(devices: Iterable[Device]) -> list[Reached]:
     Returns:
         One answer for each, in order.
     """
-    with ThreadPoolExecutor(max_workers=16) as pool:
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         return list(pool.map(_reach, devices))
 
 
@@ -133,7 +141,7 @@ def _reach(device: Device) -> Reached:
         if device.is_bare:
             _connect(device.url)
         else:
-            with DeviceClient(device, client_name="omniforge device list", patience_s=0.5) as client:
+            with DeviceClient(device, client_name="omniforge device list", patience_s=_LOOK_S) as client:
                 client.limits()
     except DeviceError as e:
         return Reached(device, "unreachable" if e.retryable else "refuses", e.message)
@@ -145,7 +153,7 @@ def _reach(device: Device) -> Reached:
 def _connect(url: str) -> None:
     parts = urlsplit(url)
     try:
-        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_CONNECT_S).close()
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_LOOK_S).close()
     except OSError as e:
         error = DeviceError(f"Nothing listens at {url}: {e}.")
         error.retryable = True

@@ -65,7 +65,8 @@ class Measurements:
         measure: Measures one model.
         max_queued: How many may wait.
         keep_s: How long a result is kept that nobody fetches, in seconds.
-        abandon_s: A measurement that nobody asked about for so many seconds is dropped when its turn comes.
+        abandon_s: A measurement, waiting or running, that nobody asked about for so many seconds is cancelled. Whoever
+            watches it asks.
     """
 
     def __init__(self, uploads: Uploads, measure: Measure, *, max_queued: int, keep_s: float, abandon_s: float) -> None:
@@ -77,7 +78,7 @@ class Measurements:
         self._turns: Turns[_Measurement] = Turns(limit=max_queued)
         self._all: dict[str, _Measurement] = {}
         self._stopping = False
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     @property
     def queued(self) -> int:
@@ -86,8 +87,9 @@ class Measurements:
 
     def start(self) -> None:
         """Begin to measure."""
-        self._thread = threading.Thread(target=self._work, name="omniforge-measurements", daemon=True)
-        self._thread.start()
+        for work, name in ((self._work, "omniforge-measurements"), (self._look_after, "omniforge-abandoned")):
+            self._threads.append(threading.Thread(target=work, name=name, daemon=True))
+            self._threads[-1].start()
 
     def stop(self) -> None:
         """End the measurement that runs, drop those that wait, and answer all who wait for one."""
@@ -99,8 +101,8 @@ class Measurements:
             watchers = [watcher for measurement in self._all.values() for watcher in measurement.watchers]
         for watcher in watchers:
             watcher()
-        if self._thread is not None:
-            self._thread.join(_STOP_S)
+        for thread in self._threads:
+            thread.join(_STOP_S)
 
     def post(self, request: MeasurementRequest) -> MeasurementMessage:
         """Ask for a measurement; asked for again, it is the same one.
@@ -141,13 +143,8 @@ class Measurements:
     def drop(self, key: str) -> None:
         """Cancel a measurement, or forget its result; one that is not there is fine."""
         with self._changed:
-            measurement = self._all.pop(key, None)
-            if measurement is None:
-                return
-            measurement.cancelled.set()
-            if self._turns.remove(measurement.request.client, measurement):
-                self._uploads.unpin(measurement.request.model, measurement.request.rows)
-            watchers = list(measurement.watchers)
+            measurement = self._all.get(key)
+            watchers = [] if measurement is None else self._cancel(measurement)
         for watcher in watchers:
             watcher()
 
@@ -169,7 +166,13 @@ class Measurements:
             ended = measurement.finished_s is not None
         if ended:
             watcher()
-        return lambda: measurement.watchers.discard(watcher)
+
+        def unwatch() -> None:
+            with self._changed:
+                measurement.watchers.discard(watcher)
+                measurement.seen_s = time.monotonic()
+
+        return unwatch
 
     def _refuse_at_the_end(self) -> None:
         if self._stopping:
@@ -194,6 +197,27 @@ class Measurements:
             failure=measurement.failure,
         )
 
+    def _cancel(self, measurement: _Measurement) -> list[Callable[[], None]]:
+        """Forget a measurement and end it if it has not; return who is to be told, outside of the lock."""
+        self._all.pop(measurement.request.key, None)
+        measurement.cancelled.set()
+        if self._turns.remove(measurement.request.client, measurement):
+            self._uploads.unpin(measurement.request.model, measurement.request.rows)
+        return list(measurement.watchers)
+
+    def _look_after(self) -> None:
+        """Cancel what nobody asks about any more: its client was killed, and others wait."""
+        with self._changed:
+            while not self._stopping:
+                self._changed.wait(self._abandon_s / 10)
+                limit_s = time.monotonic() - self._abandon_s
+                for measurement in list(self._all.values()):
+                    ended = measurement.finished_s is not None
+                    if not ended and not measurement.watchers and measurement.seen_s < limit_s:
+                        _log.info("Measurement %s is cancelled: its client has gone.", measurement.request.key)
+                        self._cancel(measurement)
+                self._forget_old()
+
     def _forget_old(self) -> None:
         now = time.monotonic()
         for key, measurement in list(self._all.items()):
@@ -208,11 +232,6 @@ class Measurements:
                 measurement = self._turns.take()
                 if self._stopping or measurement is None:
                     return
-                if time.monotonic() - measurement.seen_s > self._abandon_s:
-                    _log.info("Measurement %s is dropped: its client has gone.", measurement.request.key)
-                    self._all.pop(measurement.request.key, None)
-                    self._uploads.unpin(measurement.request.model, measurement.request.rows)
-                    continue
                 measurement.state = "running"
             self._run(measurement)
 

@@ -9,9 +9,11 @@ import os
 import secrets
 from pathlib import Path
 
+from ...deploy.devices import clean_token
 from ...errors import SpecError
 
 _SHORTEST = 16
+_OTHER = "Copy it from the device again; on the device itself, remove the file: a new token is made."
 
 _log = logging.getLogger(__name__)
 
@@ -45,13 +47,18 @@ def read_token(path: Path) -> str:
         SpecError: The file cannot be read, or what it holds is no token.
     """
     try:
-        value = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as e:
-        raise SpecError(f"The token file {path} cannot be read: {e}.") from e
-    if len(value) < _SHORTEST or not value.isprintable() or not value.isascii() or " " in value:
+        value = clean_token(path.read_text(encoding="utf-8"), of=f"in the token file {path}")
+    except OSError as e:
+        raise SpecError(
+            f"The token file {path} cannot be read: {e.strerror}.",
+            hint="Name a file that this user can read; an agent prints at its start where its own is.",
+        ) from e
+    except UnicodeDecodeError:
+        raise SpecError(f"The token file {path} holds no token: it is no text.", hint=_OTHER) from None
+    if len(value) < _SHORTEST:
         raise SpecError(
             f"The token file {path} holds no token: expected at least {_SHORTEST} letters, digits and signs in one line.",
-            hint="Remove the file, and a new token is made.",
+            hint=_OTHER,
         )
     return value
 
@@ -74,7 +81,8 @@ def make_token(path: Path) -> str:
             if path.stat().st_mode & 0o077:
                 _log.warning("Others on this machine can read the token file %s: chmod 600 %s", path, path)
             return read_token(path)
-        raise SpecError(f"The token file {path} cannot be written: {e.strerror}.") from e
+        hint = "Name a place where this user can write: --token-file FILE"
+        raise SpecError(f"The token file {path} cannot be written: {e.strerror}.", hint=hint) from e
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(value + "\n")
     return value

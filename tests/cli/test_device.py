@@ -12,6 +12,7 @@ from faults.served import QUICK, ROWS, TOKEN, model_file, serving
 from faults.small_install import small_install
 
 from omniforge.sidecar.device import DeviceAgent, DeviceClient
+from omniforge.sidecar.device.certificates import fingerprint, self_signed
 
 Cli = Callable[..., Any]
 
@@ -86,8 +87,11 @@ def test_a_bare_server_is_added_without_a_token(cli: Cli, home: Path) -> None:
         (["add", "AGENT", "--token-file", "none"], "token file none cannot be read"),
         (["add", "AGENT", "--ca", "a", "--fingerprint", "b"], "Give one of them"),
         (["add", "AGENT", "--fingerprint", "b"], "does not begin with https"),
+        (["add", "http://127.0.0.1:1"], "The device at http://127.0.0.1:1 does not answer"),
         (["show", "locla"], "Did you mean 'local'?"),
+        (["show", "kitchen-pi"], "omniforge device add URL"),
         (["remove", "local"], "is this machine"),
+        (["serve", "--name", "küche pi"], "is no device's name"),
         (["serve", "--host", "0.0.0.0"], "--insecure"),
         (["serve", "--tls-cert", "a"], "needs its key"),
         (["serve", "--tls-cert", "a", "--tls-key", "b", "--tls-self-signed"], "makes its own"),
@@ -100,8 +104,33 @@ def test_bad_input_is_told_with_its_fix(
     cli: Cli, home: Path, agent: DeviceAgent, arguments: list[str], words: str
 ) -> None:
     called = cli("device", *(agent.url if argument == "AGENT" else argument for argument in arguments))
-    assert called.code == 2
+    assert called.code == (1 if "does not answer" in words else 2)
     assert words in called.err
+
+
+def test_a_book_that_is_not_there_is_said(
+    cli: Cli, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNIFORGE_DEVICES", str(tmp_path / "none.json"))
+    for command in (["list"], ["show", "pi"]):
+        called = cli("device", *command)
+        assert called.code == 2
+        assert f"{tmp_path / 'none.json'} does not exist; OMNIFORGE_DEVICES names it" in called.err
+
+
+def test_the_certificate_that_was_pinned_goes_with_the_device(
+    cli: Cli, home: Path, tmp_path: Path, token_file: Path
+) -> None:
+    certificate = self_signed(tmp_path / "tls", host="127.0.0.1")
+    trusted = ["--fingerprint", fingerprint(certificate[0].read_text())]
+    with DeviceAgent("pi", tmp_path / "agent", token=TOKEN, certificate=certificate) as agent:
+        assert "asks for a token" in cli("device", "add", agent.url, *trusted).err
+        assert not list(home.glob("*.pem"))  # of one that was not added nothing is kept
+        assert cli("device", "add", agent.url, *trusted, "--token-file", token_file).code == 0
+        assert cli("device", "add", agent.url, *trusted, "--token-file", token_file).code == 2
+        assert len(list(home.glob("device-*.pem"))) == 1
+        assert cli("device", "remove", "pi").code == 0
+    assert not list(home.glob("*.pem"))
 
 
 def test_this_machine_is_shown(cli: Cli, home: Path) -> None:

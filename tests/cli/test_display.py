@@ -196,4 +196,7 @@ def test_the_knee_is_explained_and_what_was_not_measured_is_said(capsys: pytest.
     show_job(document(knee=knee, unmeasured=unmeasured))
     shown = " ".join(capsys.readouterr().out.split())
     assert "Task 3 is recommended. It is where the front bends most." in shown
-    assert "1 without measurements, because a device was away (device pi: no answer); 1 not measured" in shown
+    assert (
+        "1 without measurements, because a device could not measure them (device pi: no answer); 1 not measured"
+        in shown
+    )

@@ -10,6 +10,14 @@ ACCURACY = Objective("accuracy", "max")
 LATENCY = Objective("latency_ms", "min")
 
 
+def test_a_metric_that_nobody_has_is_left_out(make_task: Callable[..., TaskRecord]) -> None:
+    both = [ACCURACY, LATENCY]
+    tasks = [make_task(i, {}, {"accuracy": value}) for i, value in enumerate([0.5, 0.9])]
+    assert leaderboard.known_objectives(tasks, both) == [ACCURACY]
+    assert leaderboard.known_objectives([*tasks, make_task(2, {}, {"accuracy": 0.1, "latency_ms": 1.0})], both) == both
+    assert leaderboard.known_objectives([make_task(0, {})], both) == []
+
+
 def test_one_objective_ranks_by_it(make_task: Callable[..., TaskRecord]) -> None:
     tasks = [make_task(i, {}, {"accuracy": value}) for i, value in enumerate([0.5, 0.9, 0.7])]
     assert [task.number for task in leaderboard.ranked(tasks, [ACCURACY])] == [1, 2, 0]

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from omniforge.deploy import DEVICES, Device, find_device
-from omniforge.deploy.devices import BOOK_VARIABLE, add_device, book_path, check_device, read_devices, remove_device
+from omniforge.deploy.devices import (
+    BOOK_VARIABLE,
+    add_device,
+    book_path,
+    check_device,
+    clean_token,
+    forget_pinned,
+    read_devices,
+    remove_device,
+)
 from omniforge.errors import SpecError, UnknownNameError
 
 PI = Device("kitchen-pi", url="https://10.0.0.7:9870", token="a-secret-of-sixteen", aliases=("pi",), ca="/etc/pi.pem")
@@ -28,6 +37,7 @@ def test_an_unknown_device_names_the_nearest() -> None:
         find_device("locla")
     assert caught.value.kind == "device"
     assert "'local'" in str(caught.value)
+    assert "omniforge device add URL --name locla" in str(caught.value.hint)
 
 
 def test_other_devices_can_be_looked_among() -> None:
@@ -63,6 +73,12 @@ def test_the_environment_names_another_book(tmp_path: Path, monkeypatch: pytest.
     add_device(tmp_path / "home", PI)
     assert json.loads((tmp_path / "mounted" / "devices.json").read_text())["devices"][0]["name"] == "kitchen-pi"
     assert set(read_devices(tmp_path / "other")) == {"local", "kitchen-pi"}
+
+
+def test_a_book_that_the_environment_names_has_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BOOK_VARIABLE, str(tmp_path / "none.json"))
+    with pytest.raises(SpecError, match=r"none\.json does not exist; OMNIFORGE_DEVICES names it"):
+        read_devices(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +138,84 @@ def test_a_broken_book_is_named_and_not_overwritten(tmp_path: Path, content: str
     assert book_path(tmp_path).read_text() == content
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"url": 5}, "device 'pi': url = 5: expected text"),
+        ({"url": None}, "device 'pi': url is missing"),
+        ({"url": "pi"}, "device 'pi': The address 'pi'"),
+        ({"name": 5}, "device number 1: name = 5: expected text"),
+        ({"name": "a b"}, "device 'a b': 'a b' is no device's name"),
+        ({"name": "local"}, "device 'local': name or alias = 'local' is taken: it is this machine"),
+        ({"name": "cpu"}, "device 'cpu': name or alias = 'cpu' is taken: it is this machine"),
+        ({"aliases": ["cpu"]}, "device 'pi': name or alias = 'cpu' is taken: it is this machine"),
+        ({"aliases": "kp"}, "device 'pi': aliases = 'kp': expected a list of texts"),
+        ({"aliases": [5]}, "device 'pi': aliases ="),
+        ({"kind": "tpu"}, "device 'pi': kind = 'tpu': expected cpu or gpu"),
+        ({"runtime": 5}, "device 'pi': runtime = 5"),
+        ({"ca": []}, "device 'pi': ca = "),
+        ({"token": 5}, "device 'pi': token = ...: expected text"),
+        ({"token": "sésame-open-the-door"}, r"device 'pi': The token \(field token\) is none"),
+        ({"token": " \n"}, r"device 'pi': The token \(field token\) is none"),
+    ],
+)
+def test_a_wrong_entry_is_named_with_its_field(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    entry = {"name": "pi", "url": "http://a:1", "token": "sesame", **change}
+    book_path(tmp_path).write_text(json.dumps({"version": 1, "devices": [entry]}))
+    with pytest.raises(SpecError, match=words) as caught:
+        read_devices(tmp_path)
+    assert "devices.json" in caught.value.message
+    assert "same" not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_two_entries_of_one_name_are_named(tmp_path: Path) -> None:
+    entries = [{"name": "pi", "url": "http://a:1"}, {"name": "other", "aliases": ["pi"], "url": "http://a:2"}]
+    book_path(tmp_path).write_text(json.dumps({"version": 1, "devices": entries}))
+    with pytest.raises(SpecError, match="device 'other': name or alias = 'pi' is taken: it is 'pi'"):
+        read_devices(tmp_path)
+
+
+def test_the_line_break_of_a_mounted_secret_is_no_part_of_a_token(tmp_path: Path) -> None:
+    entry = {"name": "pi", "url": "http://a:1", "token": "sesame\n"}
+    book_path(tmp_path).write_text(json.dumps({"version": 1, "devices": [entry]}))
+    assert read_devices(tmp_path)["pi"].token == "sesame" == clean_token("\t sesame \r\n", of="")
+
+
+def test_a_certificate_beside_the_book_moves_with_it(tmp_path: Path) -> None:
+    home, mounted = tmp_path / "home", tmp_path / "mounted"
+    add_device(home, Device("one", url="https://a:1", ca=str(home / "one.pem")))
+    assert json.loads(book_path(home).read_text())["devices"][0]["ca"] == "one.pem"
+    assert read_devices(home)["one"].ca == str(home / "one.pem")
+    home.rename(mounted)
+    assert read_devices(mounted)["one"].ca == str(mounted / "one.pem")
+
+
+def test_a_token_that_no_request_can_carry_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="The token of device 'one'"):
+        add_device(tmp_path, Device("one", url="https://a:1", token="two words"))
+    assert not book_path(tmp_path).exists()
+
+
+def test_a_pinned_certificate_goes_with_its_device(tmp_path: Path) -> None:
+    pinned, own = tmp_path / "home" / f"device-{'a1' * 8}.pem", tmp_path / "home" / "company.pem"
+    add_device(tmp_path / "home", Device("one", url="https://a:1", ca=str(pinned)))
+    add_device(tmp_path / "home", Device("two", url="https://a:2", ca=str(pinned)))
+    add_device(tmp_path / "home", Device("three", url="https://a:3", ca=str(own)))
+    for path in (pinned, own):
+        path.touch()
+    remove_device(tmp_path / "home", "one")
+    assert pinned.exists()  # the other device has the same
+    remove_device(tmp_path / "home", "two")
+    remove_device(tmp_path / "home", "three")
+    assert (pinned.exists(), own.exists()) == (False, True)
+    elsewhere = tmp_path / pinned.name
+    elsewhere.touch()
+    forget_pinned(tmp_path / "home", elsewhere)
+    forget_pinned(tmp_path / "home", None)
+    assert elsewhere.exists()
+
+
 def test_what_a_newer_version_wrote_of_a_device_is_passed_over(tmp_path: Path) -> None:
     entry = {"name": "pi", "url": "http://a:1", "color": "green"}
     book_path(tmp_path).write_text(json.dumps({"version": 1, "devices": [entry]}))
@@ -130,8 +224,9 @@ def test_what_a_newer_version_wrote_of_a_device_is_passed_over(tmp_path: Path) -
 
 def test_a_book_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
-    with pytest.raises(SpecError, match="cannot be changed"):
+    with pytest.raises(SpecError, match="cannot be changed") as caught:
         add_device(tmp_path / "home", PI)
+    assert BOOK_VARIABLE in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(("name", "error"), [("kitchen", UnknownNameError), ("local", SpecError), ("cpu", SpecError)])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +21,8 @@ from faults.served import LONG, QUICK, ROWS, TOKEN, Doing, Served, mischief, mod
 
 from omniforge.deploy import Device
 from omniforge.errors import MeasurementError
-from omniforge.sidecar.device import DeviceClient, DeviceError, DeviceLostError
+from omniforge.sidecar.device import AgentOptions, DeviceAgent, DeviceClient, DeviceError, DeviceLostError
+from omniforge.sidecar.device.joining import reach
 
 pytestmark = pytest.mark.fault
 
@@ -47,7 +51,11 @@ def client(served: Served) -> Iterator[DeviceClient]:
 
 def test_killed_during_a_measurement_and_started_again_it_goes_on(tmp_path: Path) -> None:
     model = model_file(tmp_path / "model.onnx")
-    with serving(tmp_path / "home") as served, client_of(served.device) as client:
+    (tmp_path / "tmp").mkdir()
+    with (
+        serving(tmp_path / "home", TMPDIR=str(tmp_path / "tmp")) as served,
+        client_of(served.device) as client,
+    ):
         asked = Doing(lambda: client.measure(model, ROWS, options=LONG))
         measuring = served.until_it_measures()
         uploads = {path.name: path.stat().st_mtime_ns for path in (served.home / "device" / "uploads").iterdir()}
@@ -62,6 +70,9 @@ def test_killed_during_a_measurement_and_started_again_it_goes_on(tmp_path: Path
         after = {path.name: path.stat().st_ino for path in (served.home / "device" / "uploads").iterdir()}
         assert after == inodes  # nothing was sent again
         assert len(list((served.home / "device" / "work").iterdir())) <= 1  # what the kill left is gone
+        assert not list((tmp_path / "tmp").glob("omniforge-*"))
+        assert (served.home / "locks").is_dir()  # where jobs and `omniforge bench` on this machine look
+        assert not (served.home / "device" / "locks").exists()
         assert served.stop() == 0
 
 
@@ -77,6 +88,46 @@ def test_killed_and_not_started_again_it_is_lost(tmp_path: Path) -> None:
         assert time.monotonic() - killed_s < 10
         assert caught.value.retryable
         assert "device serve" in str(caught.value.hint)
+
+
+def test_one_that_hangs_during_a_measurement_is_lost_when_patience_ends(tmp_path: Path) -> None:
+    model = model_file(tmp_path / "model.onnx")
+    with serving(tmp_path / "home") as served, client_of(served.device, patience_s=1.0) as client:
+        asked = Doing(lambda: client.measure(model, ROWS, options=LONG))
+        served.until_it_measures()
+        served.process.send_signal(signal.SIGSTOP)
+        stopped_s = time.monotonic()
+        try:
+            with pytest.raises(DeviceLostError, match="does not answer"):
+                asked.result()
+            assert time.monotonic() - stopped_s < 3
+            assert [one.state for one in reach([served.device])] == ["unreachable"]
+            assert time.monotonic() - stopped_s < 6
+        finally:
+            served.process.send_signal(signal.SIGCONT)
+
+
+def test_a_client_that_is_killed_leaves_the_device_to_others(tmp_path: Path) -> None:
+    model_file(tmp_path / "model.onnx")
+    options = AgentOptions(abandon_s=1.0)
+    with DeviceAgent("pi", tmp_path / "agent", token=TOKEN, options=options) as agent:
+        device = Device("kitchen-pi", url=agent.url, token=TOKEN)
+        code = (
+            "import numpy as np; from pathlib import Path; from omniforge.deploy import Device, MeasureOptions;"
+            "from omniforge.sidecar.device import DeviceClient;"
+            f"client = DeviceClient(Device('pi', url={agent.url!r}, token={TOKEN!r}), client_name='killed', patience_s=2);"
+            "client.measure(Path('model.onnx'), np.zeros((20, 3), dtype=np.float32),"
+            " options=MeasureOptions(budget_s=60, precision=1e-9))"
+        )
+        doomed = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
+        work = tmp_path / "agent" / "work"
+        wait_for(lambda: work.exists() and bool(list(work.iterdir())))
+        doomed.kill()
+        doomed.wait()
+        killed_s = time.monotonic()
+        with client_of(device) as client:
+            assert client.measure(tmp_path / "model.onnx", ROWS, options=QUICK).repeats > 0
+        assert time.monotonic() - killed_s < 20  # the killed one's poll ends, and it is abandoned; not after its 60 s
 
 
 def test_killed_during_an_upload_it_keeps_what_has_arrived(tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ def test_a_registered_model_can_be_used(registry: ModelRegistry, asset: Path, ro
 
 def test_metrics_and_lineage_may_be_given(registry: ModelRegistry, asset: Path) -> None:
     lineage = {"job_id": "j", "task_id": 1, "data_version": "d" * 64, "space": {"hash": "h", "version": 2}}
-    version = registry.register(asset, family="churn", metrics={"auc": 0.8, "odd": float("nan")}, lineage=lineage)
-    assert version.metrics["auc"] == 0.8
+    metrics = {"auc": 0.8, "odd": float("nan"), "latency_ms@kitchen-pi": 2.5}
+    version = registry.register(asset, family="churn", metrics=metrics, lineage=lineage)
+    assert (version.metrics["auc"], version.metrics["latency_ms@kitchen-pi"]) == (0.8, 2.5)
     assert version.lineage == lineage
     assert read_asset(version.path)["lineage"] == lineage
 

@@ -10,7 +10,6 @@ from conformance.runtime_suite import linear_model
 from omniforge.components.deployment_estimator.dte import main, measure_model
 from omniforge.data import PreparedData
 from omniforge.deploy.devices import Device, add_device
-from omniforge.errors import UnknownNameError
 from omniforge.settings import Settings
 from omniforge.sidecar import Session, Sidecar, SidecarClient, TaskMessage
 from omniforge.sidecar.device.agent import DeviceAgent
@@ -59,14 +58,15 @@ def test_the_model_comes_from_the_sidecar_and_the_report_goes_there(
     assert report["metrics"]["throughput_rps"] > 0
 
 
-def test_an_unknown_device_is_named_and_nothing_is_reported(
+def test_a_device_that_is_not_in_the_book_any_more_is_reported_as_lost(
     session: Session, model: Path, payload: dict[str, Any]
 ) -> None:
     with SidecarClient(session.url, session.token) as client:
         client.put_model(model)
-    with pytest.raises(UnknownNameError, match="'locale'"):
-        main({**payload, "device": "locale", "url": session.url, "token": session.token})
-    assert session.deployments == []
+    main({**payload, "device": "locale", "url": session.url, "token": session.token})
+    (report,) = session.deployments
+    assert report["metrics"] == {}
+    assert "'locale'" in report["lost"]
 
 
 @pytest.fixture

@@ -27,7 +27,17 @@ def policy(plan: JobPlan, store: Store, add_task: AddTask) -> MeasurePromising:
         add_task(strength=strength, rewards={"accuracy": 0.9 if strength < 0.1 else 0.6, "latency_ms": strength})
     made = policy_of(plan, store, "job", phase="search")
     assert isinstance(made, MeasurePromising)
+    check(made, store, add_task, accuracy=0.95)
     return made
+
+
+def check(policy: MeasurePromising, store: Store, add_task: AddTask, *, accuracy: float, factor: float = 1.0) -> None:
+    """Have five predictions checked: what is measured is ``factor`` times the strength."""
+    for strength in (0.03, 0.2, 0.7, 2.0, 8.0):
+        task = add_task(strength=strength, reserve=True)
+        assert policy.decide(task, {"accuracy": accuracy}) is None
+        rewards = {"accuracy": accuracy if strength < 0.1 else 0.6, "latency_ms": factor * strength}
+        assert store.broker.report(store.broker.start(task), "succeeded", rewards)
 
 
 def test_a_candidate_that_another_one_beats_for_sure_is_left_out(policy: MeasurePromising, add_task: AddTask) -> None:
@@ -43,8 +53,17 @@ def test_a_candidate_that_will_break_its_bound_is_left_out(policy: MeasurePromis
     assert "its bound is 20" in skip.why
 
 
+def test_a_model_that_was_far_off_is_not_believed(plan: JobPlan, store: Store, add_task: AddTask) -> None:
+    for strength in STRENGTHS:
+        add_task(strength=strength, rewards={"accuracy": 0.9 if strength < 0.1 else 0.6, "latency_ms": strength})
+    surprised = policy_of(plan, store, "job", phase="search")
+    assert isinstance(surprised, MeasurePromising)
+    check(surprised, store, add_task, accuracy=0.95, factor=0.01)  # a hundred times better than was predicted
+    assert surprised.decide(add_task(strength=90.0, reserve=True), {"accuracy": 0.99}) is None
+
+
 def test_a_better_score_and_a_quick_candidate_are_measured(policy: MeasurePromising, add_task: AddTask) -> None:
-    assert policy.decide(add_task(strength=10.0, reserve=True), {"accuracy": 0.95}) is None
+    assert policy.decide(add_task(strength=10.0, reserve=True), {"accuracy": 0.96}) is None
 
 
 def test_now_and_then_a_hopeless_one_is_measured_all_the_same(policy: MeasurePromising, add_task: AddTask) -> None:

@@ -76,8 +76,11 @@ def test_a_device_is_asked_before_anything_runs(
     folder = tmp_path / "agent"
     folder.mkdir()
     with DeviceAgent("kitchen", folder, token="secret") as agent:
-        add_device(settings.home_path, Device("pi", url=agent.url, token="secret"))
-        request = checked(objectives=("accuracy", "latency_ms@pi"))
+        add_device(settings.home_path, Device("pi", url=agent.url, token="secret", aliases=("kp",)))
+        request = checked(objectives=("accuracy", "latency_ms@kp<=5"))
+        assert request.objectives[1].key == "latency_ms@pi"
+        with pytest.raises(SpecError, match="given 2 times"):
+            checked(objectives=("accuracy", "latency_ms@kp", "latency_ms@pi"))
         assert any("Device 'pi'" in note for note in request.notes)
         assert format_job(request, settings, store, resources=MACHINE).devices == ["pi"]
         add_device(settings.home_path, Device("bare", url="tvm-rpc://127.0.0.1:9090"))

@@ -131,10 +131,18 @@ def test_an_export_that_predicts_something_else_is_refused(evaluate: Evaluate) -
     assert (outcome.state, outcome.cause) == ("failed", "export_failed")
 
 
-def test_a_device_that_cannot_measure_fails_the_task_and_is_named(evaluate: Evaluate) -> None:
+def test_a_device_that_is_taken_out_of_the_book_is_no_fault_of_the_candidate(evaluate: Evaluate) -> None:
     outcome = evaluate(devices=("moon",), export=REQUIRED)
-    assert (outcome.state, outcome.cause) == ("failed", "measurement_failed")
-    assert (outcome.message or "").startswith("device moon: ")
+    assert (outcome.state, outcome.cause) == ("succeeded", DEVICE_LOST)
+    assert (outcome.message or "").startswith("device moon: There is no device named 'moon'")
+
+
+def test_a_metric_that_a_device_cannot_tell_is_missing(evaluate: Evaluate) -> None:
+    objectives = [{"metric": "accuracy", "goal": "max"}, {"metric": "energy_mj", "goal": "min"}]
+    outcome = evaluate(devices=("local",), export=REQUIRED, plan={"objectives": objectives})
+    if "energy_mj" not in outcome.rewards:  # a machine with a meter can tell
+        assert (outcome.state, outcome.cause) == ("succeeded", DEVICE_LOST)
+        assert "no energy_mj (none: " in (outcome.message or "")
 
 
 def test_a_task_that_is_lost_is_ended(evaluate: Evaluate, tmp_path: Path, until: Callable[..., Any]) -> None:

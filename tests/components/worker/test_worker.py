@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from omniforge.components.deployment_estimator.policy import POLICIES, MeasuringPolicy, Skip
 from omniforge.components.spec import JobPlan
 from omniforge.components.worker.trial import LOST, Outcome
 from omniforge.components.worker.worker import Worker
+from omniforge.errors import StoreError
 from omniforge.launch import Exit, ForkLauncher, Launcher, Workload
 from omniforge.search import SearchSpace
 from omniforge.settings import Settings
@@ -231,6 +234,13 @@ def test_the_next_candidate_is_trained_while_a_device_measures(
     assert overlaps, watched.beside
 
 
+class Hopeless(MeasuringPolicy):
+    """A policy that measures nothing."""
+
+    def decide(self, task: TaskRecord, scores: Mapping[str, float]) -> Skip | None:
+        return Skip("it would be too slow", {"latency_ms": 5.0})
+
+
 def test_a_hopeless_candidate_is_not_measured_and_says_so(
     job: JobRecord,
     store: Store,
@@ -238,14 +248,43 @@ def test_a_hopeless_candidate_is_not_measured_and_says_so(
     make_worker: Callable[..., Worker],
     add_task: AddTask,
 ) -> None:
-    objectives = [{"metric": "accuracy", "goal": "max"}, {"metric": "latency_ms", "goal": "min", "bound": 1e-6}]
-    store.jobs.set_plan("job", make_plan(devices=["local"], measure="promising", objectives=objectives).to_dict())
-    for strength in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0):
-        add_task("fit", strength=strength, rewards={"accuracy": 0.5, "latency_ms": 100.0 + strength})
+    POLICIES.register("hopeless", Hopeless)
+    store.jobs.set_plan("job", make_plan(devices=["local"], measure="hopeless").to_dict())
     task = add_task("fit")
     close(store)
     assert make_worker().run() == 1
     skipped = store.broker.get(task.id)
     assert (skipped.state, skipped.cause, skipped.device) == ("succeeded", "not_measured", None)
-    assert "its bound is 1e-06" in (skipped.message or "")
+    assert skipped.message == "it would be too slow"
     assert skipped.rewards.keys() == {"accuracy", "predicted_latency_ms"}
+
+
+class Broken(MeasuringPolicy):
+    """A policy whose store is gone."""
+
+    def decide(self, task: TaskRecord, scores: Mapping[str, float]) -> Skip | None:
+        raise StoreError("the store is gone")
+
+
+@pytest.mark.fault
+def test_what_goes_wrong_while_measuring_ends_the_worker_and_holds_nothing(
+    job: JobRecord,
+    store: Store,
+    make_plan: Callable[..., JobPlan],
+    make_worker: Callable[..., Worker],
+    add_task: AddTask,
+) -> None:
+    POLICIES.register("broken", Broken)
+    store.jobs.set_plan("job", make_plan(devices=["local"], measure="broken", lease_s=1.0).to_dict())
+    tasks = [add_task("fit") for _ in range(3)]
+    with pytest.raises(StoreError, match="gone"):
+        make_worker().run()
+
+    def given_back() -> bool:
+        store.broker.expire("job")
+        return all(store.broker.get(task.id).state == "pending" for task in tasks)
+
+    deadline = time.monotonic() + 30
+    while not given_back():
+        assert time.monotonic() < deadline, [store.broker.get(task.id).state for task in tasks]
+        time.sleep(0.1)

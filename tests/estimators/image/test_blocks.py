@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import fx
 
-from omniforge.estimators.image.blocks import BLOCKS, SqueezeExcite, conv
+from omniforge.estimators.image.blocks import BLOCKS, Residual, SqueezeExcite, conv
 
 SETTINGS = [
     ("plain", {}),
@@ -37,6 +37,17 @@ def test_a_residual_block_of_zeros_is_its_shortcut() -> None:
         torch.nn.init.zeros_(parameter)
     images = torch.randn(2, 8, 5, 5)
     torch.testing.assert_close(block(images), images)
+
+
+@pytest.mark.parametrize("size", [(7, 6), (1, 4)])
+def test_a_projection_with_a_stride_is_a_convolution_with_that_stride(size: tuple[int, int]) -> None:
+    block = BLOCKS["resnet"](8, 12, stride=2, kernel=3, act="relu", settings={"squeeze": 1}).eval()
+    assert isinstance(block, Residual)
+    for parameter in block.body.parameters():
+        torch.nn.init.zeros_(parameter)
+    images = torch.randn(2, 8, *size)
+    projected = torch.nn.functional.conv2d(images, block.shortcut[0].weight, stride=2)
+    torch.testing.assert_close(block(images), block.shortcut[1](projected).relu())
 
 
 def test_squeeze_and_excitation_weighs_channels_between_nothing_and_all() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -140,3 +142,24 @@ def test_a_configuration_is_read(images: Any) -> None:
     assert (training.optimizer, training.momentum, training.seed) == ("sgd", 0.8, 3)
     assert training.batch_size == 32
     assert math.isfinite(training.learning_rate)
+
+
+def test_shortcuts_with_a_stride_train_on_large_images() -> None:
+    """The gradient of a strided 1 x 1 convolution of 3 to 15 channels ends torch 2.13 (a double free, so: a process)."""
+    code = """
+import numpy as np
+from omniforge.estimators import load_bundle
+from omniforge.estimators.image import Training, build_network, fit
+
+chosen = {"architecture": "cnn", "architecture.cnn.stages": 1, "architecture.cnn.stages[0].block": "resnet"}
+stage = {"stem_stride": 1, "stages[0].width": 32, "stages[0].depth": 1, "stages[0].downsample": "stride"}
+chosen |= {f"architecture.cnn.{name}": value for name, value in stage.items()}
+X = np.random.default_rng(0).normal(size=(24, 3, 112, 112)).astype(np.float32)
+for width in (8, 12):
+    settings = load_bundle("image").space.complete(chosen | {"architecture.cnn.stem_width": width})
+    network = build_network(settings, (3, 112, 112), classes=2)
+    list(fit(network, X, np.arange(24) % 2, Training(batch_size=24), epochs=1))
+print("trained")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout) == (0, "trained\n"), done.stderr[-2000:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,13 @@ def http(agent: DeviceAgent) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=agent.url, headers=headers, trust_env=False, timeout=20) as http:
         yield http
+
+
+@pytest.fixture
+def hung() -> Iterator[Device]:
+    """A device that takes connections and never answers, as one whose process is stopped or whose plug was pulled."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        yield Device("kitchen-pi", url=f"http://127.0.0.1:{listener.getsockname()[1]}", token=TOKEN)
 
 
 @pytest.fixture

@@ -61,6 +61,12 @@ def test_limits_are_above_zero(name: str) -> None:
         AgentOptions(**wrong)
 
 
+@pytest.mark.parametrize("name", ["küche pi", "", "1st"])
+def test_a_name_that_no_book_takes_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SpecError, match="is no device's name"):
+        DeviceAgent(name, tmp_path, token=TOKEN)
+
+
 def test_an_unknown_runtime_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="abacus"):
         DeviceAgent("pi", tmp_path, token=TOKEN, runtime="abacus")

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from conformance.runtime_suite import WEIGHTS
 from omniforge.deploy import DEVICES, Device, MeasureOptions, RuntimeOptions
 from omniforge.errors import MeasurementError, SpecError, UnknownNameError
 from omniforge.sidecar import Sidecar
-from omniforge.sidecar.device import DeviceAgent, DeviceClient, DeviceError
+from omniforge.sidecar.device import AgentOptions, DeviceAgent, DeviceClient, DeviceError, DeviceLostError
 
+TOKEN = "a-token-for-tests-only"
 QUICK = MeasureOptions(budget_s=0.02, warmup_s=0.001)
+LONG = MeasureOptions(budget_s=30, precision=1e-9)
 Model = Callable[..., Path]
 
 
@@ -112,6 +116,72 @@ def test_a_measurement_can_be_cancelled(client: DeviceClient, model_file: Model,
         client.measure(model_file(), rows, options=MeasureOptions(budget_s=30, precision=1e-9), cancelled=cancelled)
     assert caught.value.retryable
     assert client.measure(model_file(), rows, options=QUICK).repeats > 0  # the device is free
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def measuring(agent: DeviceAgent) -> bool:
+    work = agent._folder / "work"
+    return work.exists() and any(work.iterdir())
+
+
+@pytest.mark.parametrize("how", ["event", "close"])
+def test_whoever_is_told_to_stop_does_so_at_once_and_frees_the_device(
+    agent: DeviceAgent, device: Device, model_file: Model, rows: Any, how: str
+) -> None:
+    client, cancelled, ended = DeviceClient(device, client_name="job", patience_s=60), threading.Event(), []
+
+    def measure() -> None:
+        try:
+            client.measure(model_file(), rows, options=LONG, cancelled=cancelled)
+        except MeasurementError as e:
+            ended.append(e.message)
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    until(lambda: measuring(agent))
+    before_s = time.monotonic()
+    cancelled.set() if how == "event" else client.close()
+    thread.join(5)
+    assert time.monotonic() - before_s < 1
+    assert ended == ["The measurement was cancelled."]
+    until(lambda: not measuring(agent))
+    client.close()
+
+
+def test_one_that_hangs_is_lost_when_patience_ends(hung: Device, model_file: Model, rows: Any) -> None:
+    before_s = time.monotonic()
+    with DeviceClient(hung, client_name="job", patience_s=0.4) as client:
+        with pytest.raises(DeviceLostError):
+            client.limits()
+        with pytest.raises(DeviceLostError):
+            client.measure(model_file(), rows)
+    assert time.monotonic() - before_s < 2
+
+
+def test_one_that_hangs_can_be_given_up_at_once(hung: Device, model_file: Model, rows: Any) -> None:
+    cancelled = threading.Event()
+    threading.Timer(0.2, cancelled.set).start()
+    before_s = time.monotonic()
+    with (
+        DeviceClient(hung, client_name="job", patience_s=60) as client,
+        pytest.raises(MeasurementError, match="cancelled"),
+    ):
+        client.measure(model_file(), rows, cancelled=cancelled)
+    assert time.monotonic() - before_s < 1
+
+
+def test_a_client_that_waits_is_not_taken_for_one_that_has_gone(tmp_path: Path, model_file: Model, rows: Any) -> None:
+    options = AgentOptions(abandon_s=0.3)
+    with DeviceAgent("pi", tmp_path / "agent", token=TOKEN, options=options) as agent:
+        device = Device("pi", url=agent.url, token=TOKEN)
+        with DeviceClient(device, client_name="job", patience_s=10) as client:
+            assert client.measure(model_file(), rows, options=replace(QUICK, budget_s=0.6, precision=1e-9)).repeats > 0
 
 
 def test_what_is_no_agent_is_said() -> None:

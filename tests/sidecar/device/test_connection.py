@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from omniforge.deploy import DEVICES, Device
-from omniforge.errors import SpecError
+from omniforge.errors import MeasurementError, SpecError
 from omniforge.sidecar.device import DeviceAgent, DeviceError, DeviceLostError
 from omniforge.sidecar.device.certificates import self_signed
 from omniforge.sidecar.device.connection import Connection
@@ -94,6 +95,75 @@ def test_where_nothing_listens(scripted: Scripted) -> None:
     scripted.server.server_close()
     with Connection(scripted.device, patience_s=0.2) as line, pytest.raises(DeviceLostError, match="does not answer"):
         line.request("GET", "limits")
+
+
+def test_a_queue_that_stays_full_is_not_waited_for_without_end(scripted: Scripted) -> None:
+    scripted.statuses = [429]
+    line = Connection(scripted.device, patience_s=0.05, queue_s=0.3)
+    before_s = time.monotonic()
+    with line, pytest.raises(DeviceError, match=r"full queue for 0\.3 s: words") as caught:
+        line.request("GET", "limits")
+    assert 0.1 < time.monotonic() - before_s < 1
+    assert (caught.value.retryable, caught.value.status) == (True, 429)
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.3])
+def test_one_that_hangs_is_lost_when_patience_ends(hung: Device, wait_s: float) -> None:
+    before_s = time.monotonic()
+    with Connection(hung, patience_s=0.4) as line, pytest.raises(DeviceLostError, match="does not answer"):
+        line.request("GET", "limits", wait_s=wait_s)
+    assert 0.4 + wait_s <= time.monotonic() - before_s < 1 + wait_s
+
+
+def test_an_answer_that_comes_in_drops_is_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            end, _ = listener.accept()
+            with end:
+                for _ in range(20):
+                    end.sendall(b"H")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        before_s = time.monotonic()
+        device = Device("pi", url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with Connection(device, patience_s=0.4) as line, pytest.raises(DeviceLostError):
+            line.request("GET", "limits")
+        assert time.monotonic() - before_s < 1.2
+        thread.join(5)
+
+
+@pytest.mark.parametrize("status", [None, 429, 503])
+def test_an_answer_that_is_not_wanted_any_more_is_not_waited_for(
+    scripted: Scripted, hung: Device, status: int | None
+) -> None:
+    scripted.statuses = [status or 200]
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    before_s = time.monotonic()
+    device = hung if status is None else scripted.device
+    with Connection(device, patience_s=60) as line, pytest.raises(MeasurementError, match="cancelled"):
+        line.request("GET", "limits", stopped=stop.is_set)
+    assert time.monotonic() - before_s < 1
+
+
+def test_blanks_around_a_token_are_no_part_of_it(agent: DeviceAgent) -> None:
+    with Connection(Device("pi", url=agent.url, token=f" {TOKEN}\r\n"), patience_s=1) as line:
+        assert line.request("GET", "limits").status_code == 200
+
+
+@pytest.mark.parametrize("token", ["sesame\nopen", "sésame", "sesame open", "sesame\x00"])
+def test_no_error_repeats_a_token(token: str) -> None:
+    with pytest.raises(SpecError, match="The token of the device 'pi'") as caught:
+        Connection(Device("pi", url="http://127.0.0.1:1", token=token), patience_s=1)
+    assert "same" not in str(caught.value)
+
+
+def test_an_address_that_is_none_is_said() -> None:
+    with pytest.raises(SpecError, match=r"'pi'.*cannot be used"):
+        Connection(Device("pi", url="http://127.0.0.1:x"), patience_s=1)
 
 
 def test_proxies_of_the_environment_are_ignored(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,9 @@ def test_without_the_token_it_says_where_it_is(agent: DeviceAgent, token: str | 
 
 
 def test_a_device_that_is_not_there_is_not_taken() -> None:
-    with pytest.raises(DeviceLostError):
-        join(f"http://127.0.0.1:{closed_port()}", token=TOKEN)
+    url = f"http://127.0.0.1:{closed_port()}"
+    with pytest.raises(DeviceLostError, match=f"The device at {url} does not answer"):
+        join(url, token=TOKEN)
 
 
 def test_a_bare_server_is_taken_as_it_is() -> None:
@@ -77,6 +80,13 @@ def test_where_there_is_no_certificate_none_is_pinned(agent: DeviceAgent, tmp_pa
     for url in (agent.url.replace("http:", "https:"), f"https://127.0.0.1:{closed_port()}"):
         with pytest.raises(DeviceError, match="does not answer with a certificate"):
             pin_certificate(url, expected="ab" * 32, path=tmp_path / "pinned.pem")
+
+
+def test_devices_that_hang_hold_up_nobody(agent: DeviceAgent, hung: Device) -> None:
+    before_s = time.monotonic()
+    found = reach([replace(hung, name=f"hung{i}") for i in range(20)] + [Device("good", url=agent.url, token=TOKEN)])
+    assert time.monotonic() - before_s < 4
+    assert [one.state for one in found] == ["unreachable"] * 20 + ["reachable"]
 
 
 def test_devices_are_asked_whether_they_are_there(agent: DeviceAgent) -> None:

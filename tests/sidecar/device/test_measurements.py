@@ -194,6 +194,33 @@ def test_one_whose_client_has_gone_is_passed_over(bench: Bench, uploads: Uploads
     assert uploads._pinned.total() == 0
 
 
+def test_one_that_runs_and_whose_client_has_gone_is_ended(bench: Bench, uploads: Uploads) -> None:
+    measurements = Measurements(uploads, bench, max_queued=5, keep_s=100, abandon_s=0.2)
+    measurements.start()
+    measurements.post(request(1))
+    until(lambda: bench.started == [key(1)])
+    until(lambda: bench.busy == 0)  # nobody let it go
+    with pytest.raises(UnknownMeasurementError):
+        measurements.get(key(1))
+    bench.let_go.release()
+    measurements.post(request(2))
+    until(lambda: bench.started == [key(1), key(2)])
+    measurements.stop()
+    until(lambda: uploads._pinned.total() == 0)
+
+
+def test_one_that_is_watched_has_its_client(bench: Bench, uploads: Uploads) -> None:
+    measurements = Measurements(uploads, bench, max_queued=5, keep_s=100, abandon_s=0.1)
+    measurements.start()
+    measurements.post(request(1))
+    unwatch = measurements.watch(key(1), lambda: None)
+    assert not threading.Event().wait(0.4)
+    assert bench.busy == 1
+    unwatch()
+    until(lambda: bench.busy == 0)
+    measurements.stop()
+
+
 def test_results_are_kept_for_a_while_only(bench: Bench, uploads: Uploads) -> None:
     measurements = Measurements(uploads, bench, max_queued=5, keep_s=0.05, abandon_s=100)
     measurements.start()

@@ -39,14 +39,18 @@ def test_a_file_that_others_can_read_is_warned_about(tmp_path: Path, caplog: pyt
 def test_what_is_no_token_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "token"
     path.write_bytes(content)
-    with pytest.raises(SpecError, match="token"):
+    with pytest.raises(SpecError, match="token") as caught:
         make_token(path)
+    assert "again" in str(caught.value.hint)
+    assert "long" not in str(caught.value)
+    assert "aaaa" not in str(caught.value)
     assert path.read_bytes() == content
 
 
 def test_a_file_that_cannot_be_read_or_written(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="cannot be read"):
+    with pytest.raises(SpecError, match="cannot be read") as caught:
         read_token(tmp_path / "none")
+    assert "prints at its start" in str(caught.value.hint)
     (tmp_path / "file").touch()
     with pytest.raises(SpecError, match="cannot be written"):
         make_token(tmp_path / "file" / "token")
