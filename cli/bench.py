@@ -53,7 +53,7 @@ def bench(
         str | None, typer.Option("--scenario", help="MLPerf's: single-stream, offline or server.")
     ] = None,
     threads: Annotated[int, typer.Option("--threads", help="Threads of one prediction.", min=1)] = 1,
-    batch: Annotated[int, typer.Option("--batch", help="Rows at once for the throughput.", min=1)] = 256,
+    batch: Annotated[int, typer.Option("--batch", help="The most rows at once for the throughput.", min=1)] = 256,
     seconds: Annotated[float, typer.Option("--seconds", help="Time for each runtime.", min=0.01)] = 1.0,
     qps: Annotated[
         float | None, typer.Option("--qps", help="Server: queries a second; default: search the highest.", min=0.001)
@@ -66,7 +66,7 @@ def bench(
         str, typer.Option("--device", help="Where, as `omniforge device list` prints it.", metavar="NAME")
     ] = "local",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Write a plot.", metavar="FILE.html|png")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Write a plot.", metavar="FILE.html|png|svg")] = None,
 ) -> None:
     """Compare runtimes on one model: latency, throughput, cold start, memory."""
     from ..components.spec import parse_duration
@@ -161,7 +161,7 @@ def _measure_here(subject: Subject, rows: Path, request: Request) -> list[Found]
                 )
                 entries.append(_entry(name, report))
             except (MeasurementError, MissingDependencyError) as e:
-                entries.append(_refusal(name, e))
+                entries.append(_refusal(name, e, subject))
     able = [entry["runtime"] for entry in entries if entry["metrics"]]
     if len(able) < 2:
         return _with_baseline(entries)
@@ -207,7 +207,7 @@ def _measure_there(device: Device, subject: Subject, request: Request) -> list[F
                         _entry(name, client.measure(subject.path, subject.rows, runtime=name, options=options))
                     )
                 except (MeasurementError, MissingDependencyError) as e:
-                    entries.append(_refusal(name, e))
+                    entries.append(_refusal(name, e, subject))
     return _with_baseline(entries)
 
 
@@ -219,7 +219,7 @@ def _measure_bare(device: Device, subject: Subject, request: Request) -> Found:
     try:
         return _entry("tvm", measure(subject.path, rows=subject.rows, device=device, runtime="tvm", options=options))
     except (MeasurementError, MissingDependencyError) as e:
-        return _refusal("tvm", e)
+        return _refusal("tvm", e, subject)
 
 
 def _run_scenario(name: str, subject: Subject, rows: Path, request: Request, asked: Mapping[str, Any]) -> Found:
@@ -245,7 +245,7 @@ def _run_scenario(name: str, subject: Subject, rows: Path, request: Request, ask
                 limit_s=request.limit_s,
             )
         except (MeasurementError, MissingDependencyError) as e:
-            return _refusal(name, e)
+            return _refusal(name, e, subject)
     return _blank(name) | {"scenario": report.to_dict()}
 
 
@@ -275,8 +275,13 @@ def _entry(name: str, report: DeploymentReport) -> Found:
     }
 
 
-def _refusal(name: str, error: OmniForgeError) -> Found:
-    return _blank(name) | {"refused": error.message, "hint": error.hint}
+def _refusal(name: str, error: OmniForgeError, subject: Subject) -> Found:
+    from ..deploy.rows import PREDICTS_NAN
+
+    hint = error.hint
+    if subject.random and error.message.startswith(PREDICTS_NAN):
+        hint = "The rows are random numbers, which the model may not be made for: give real ones with --data."
+    return _blank(name) | {"refused": error.message, "hint": hint}
 
 
 def _baseline(entries: Sequence[Found]) -> str:

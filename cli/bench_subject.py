@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _MOST_ROWS = 1024
+_COMPILED = (".xml", ".so", ".engine", ".pt2")
 _NAMES = ("x", "x_test", "X")
 
 
@@ -29,12 +30,14 @@ class Subject:
         path: The ONNX file.
         rows: ``n x ...`` as the model reads them.
         source: Where the rows come from, as reports say it.
+        random: Whether they are random numbers.
     """
 
     name: str
     path: Path
     rows: Array
     source: str
+    random: bool = False
 
 
 def find_subject(model: str, data: Path | None) -> Subject:
@@ -52,7 +55,7 @@ def find_subject(model: str, data: Path | None) -> Subject:
         MeasurementError: The file is no model.
     """
     path = Path(model)
-    if path.suffix == ".onnx" or path.is_file():
+    if path.suffix in (".onnx", *_COMPILED) or path.is_file():
         if not path.is_file():
             raise SpecError(f"There is no model file {model!r}.")
         return _of_file(path, data)
@@ -62,9 +65,15 @@ def find_subject(model: str, data: Path | None) -> Subject:
 def _of_file(path: Path, data: Path | None) -> Subject:
     if data is not None:
         return Subject(str(path), path, read_rows(data)[:_MOST_ROWS], str(data))
+    if path.suffix in _COMPILED:
+        raise SpecError(
+            f"{path.name} needs rows: what a {path.suffix} file reads is not looked up before it is measured.",
+            hint="--data rows.npy",
+        )
     from ..deploy.rows import random_rows
 
-    return Subject(str(path), path, random_rows(_spec_of(path)), "random numbers (give real rows with --data)")
+    source = "random numbers (give real rows with --data)"
+    return Subject(str(path), path, random_rows(_spec_of(path)), source, random=True)
 
 
 def _spec_of(path: Path) -> TensorSpec:

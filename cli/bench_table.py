@@ -84,6 +84,8 @@ def notes(entries: Sequence[Entry]) -> list[str]:
         if entry["noisy"]:
             parts.append("The machine was restless; measure again")
         if entry["scenario"] is not None:
+            if not entry["scenario"]["valid"]:
+                parts.append("LoadGen calls the result invalid: give more --seconds, or ask less of a server")
             parts += [f"LoadGen: {reason}: no" for reason in entry["scenario"]["reasons"]]
         text = ". ".join(" ".join(part.split()).rstrip(".") for part in parts if part)
         if text:

@@ -19,7 +19,6 @@ _SHOWN = (  # heading, metric, format
     ("p99 ms", "latency_p99_ms", "{:.3f}"),
     ("rows/s", "throughput_rps", "{:,.0f}"),
     ("start ms", "cold_start_ms", "{:.1f}"),
-    ("memory MiB", "peak_memory_mb", "{:.1f}"),
 )
 
 
@@ -31,7 +30,12 @@ def export(
     scheme: Annotated[
         str | None, typer.Option("--quantize", help="int8, int8-dynamic or fp16; what it costs is measured.")
     ] = None,
-    target: Annotated[str, typer.Option("--target", help="The processor, such as aarch64; with --to tvm.")] = "host",
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target", help="With --to tvm: host or aarch64; with --to tensorrt: host or a compute capability (8.9)."
+        ),
+    ] = "host",
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Rows to judge by; default: those that the model was made with.", metavar="FILE"),
@@ -84,7 +88,9 @@ def _tuning(asked: str | None, *, to: str, target: str, cache: Path) -> dict[str
     if to != "tvm" or target != "host":
         raise SpecError(
             f"--tuning {asked}: only --to tvm for this machine is tuned.",
-            hint="Kernels of another processor are timed there: run omniforge export on it.",
+            hint="Add --to tvm, or leave out --tuning."
+            if to != "tvm"
+            else "Kernels of another processor are timed there: run omniforge export on it.",
         )
     from ..components.spec import parse_duration
 

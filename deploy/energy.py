@@ -221,6 +221,8 @@ def energy_of(
     except MeasurementError as e:
         return EnergyFigure(None, f"none: {e.message}")
     seconds = time.perf_counter() - began
+    if not math.isfinite(joules):
+        return EnergyFigure(None, f"none: the meter's count is not a finite number ({meter.source})", count, seconds)
     if joules <= 0:
         return EnergyFigure(None, f"none: the meter did not move in {seconds:.2g} s ({meter.source})", count, seconds)
     return EnergyFigure(1e3 * joules / count, meter.source, count, seconds)
@@ -249,7 +251,7 @@ def _own_meter(named: str) -> EnergyMeter:
 def _ask_command(command: str) -> float:
     try:
         done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=_COMMAND_S, check=True)
-        return float(done.stdout)
+        return _finite(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as e:
         raise MeasurementError(f"The energy meter {command!r} gives no number: {e}.") from e
 
@@ -332,9 +334,21 @@ def nvml_meter(library: str = _NVML, *, index: int = 0) -> EnergyMeter | str:
 
 def _read_number(path: Path) -> float:
     try:
-        return float(path.read_text(encoding="ascii"))
+        return _finite(path.read_text(encoding="ascii"))
     except (OSError, ValueError) as e:
         raise MeasurementError(f"The energy meter {path} gives no number: {e}.") from e
+
+
+def _finite(text: str) -> float:
+    """Return the number that a meter shows.
+
+    Raises:
+        ValueError: It is none, or NaN or infinite.
+    """
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text.strip()!r} is not a finite number")
+    return number
 
 
 def _is_readable(path: Path) -> bool:

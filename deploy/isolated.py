@@ -42,6 +42,7 @@ _GROUP_S = 1.0
 _START_S = 60.0  # a fresh interpreter on a loaded machine
 _TAIL_CHARS = 2000
 _PR_SET_PDEATHSIG = 1
+_NPY = b"\x93NUMPY"
 _BLAMED = {"SpecError": SpecError, "MissingDependencyError": MissingDependencyError}
 
 
@@ -318,9 +319,12 @@ def _result(request: Mapping[str, Any], folder: Path) -> Any:
 
     device = Device(**{**request["device"], "aliases": tuple(request["device"]["aliases"])})
     try:
+        with Path(request["rows"]).open("rb") as file:
+            if file.read(len(_NPY)) != _NPY:
+                raise ValueError("it is no .npy file")
         rows = np.load(request["rows"], allow_pickle=False)
     except (OSError, ValueError, EOFError) as e:
-        raise SpecError(f"The rows {request['rows']} cannot be read: {e}.", hint="Expected a .npy file.") from e
+        raise SpecError(f"The rows {request['rows']} cannot be read: {e}.", hint="numpy.save writes .npy files.") from e
     path, on_start = request["path"], (folder / "started").touch
     if "scenario" in request:
         return run_scenario(

@@ -21,6 +21,8 @@ _LEAST_BLOCKS = 12  # of the time for latencies, so that there is a median of ra
 _TAIL_REPEATS = 1000  # where time allows, as many predictions as a 99th percentile needs
 _SETTLE_SHARE = 0.15  # of the time for latencies: a few milliseconds alone say nothing about a machine at work
 _THROUGHPUT_SHARE = 0.25
+_BATCH_NS = 1e6  # longer batches are interrupted by other processes on a busy machine, which no median takes out
+_LEAST_BATCH = 8
 _UNREST = 0.15  # the quartiles' distance above which it is measured again
 _ATTEMPTS = 2
 
@@ -115,15 +117,31 @@ def take_throughput(
         return session.input.batch or 1, latency.ratio
     budget_ns = options.budget_s * _THROUGHPUT_SHARE * 1e9
     size = session.input.batch or max(1, min(options.batch, int(budget_ns / max(latency.lane.estimate_ns, 1.0))))
-    many = fill_batch(rows, size)
-    before = clock()
-    session.run(many)  # the first batch of this size also allocates
-    estimate = clock() - before
+    began = clock()
+    many, estimate = _short_batch(session, rows, size, clock)
+    size = len(many)
     lane = Lane(session.run, [many], min(_BLOCK_NS, budget_ns / 8), estimate)
     beside = None if reference is None else reference.anew(budget_ns / 16)
     lanes = [lane] if beside is None else [lane, beside]
-    take_turns(lanes, budget_ns=budget_ns - estimate, min_repeats=1, clock=clock)
+    take_turns(lanes, budget_ns=budget_ns - (clock() - began), min_repeats=1, clock=clock)
     return size, ratio_of(lane, beside)
+
+
+def _short_batch(session: Session, rows: Array, size: int, clock: Clock) -> tuple[Array, int]:
+    """Return a batch of ``size`` rows, halved until it is short, and how long it takes in nanoseconds.
+
+    Eight rows stay in any case, and a size that the model fixes.
+    """
+    while True:
+        many = fill_batch(rows, size)
+        times = []
+        for _ in range(2):  # the first batch of a size also allocates
+            before = clock()
+            session.run(many)
+            times.append(clock() - before)
+        if min(times) <= _BATCH_NS or size // 2 < _LEAST_BATCH or session.input.batch is not None:
+            return many, min(times)
+        size //= 2
 
 
 def warm_up(session: Session, rows: Array, *, warmup_s: float, clock: Clock) -> None:

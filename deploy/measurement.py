@@ -9,6 +9,8 @@ locks when several processes could measure on this machine at once.
 from __future__ import annotations
 
 import gc
+import mmap
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = ["MeasureOptions", "measure"]
+
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]?[\x00-\x7f])", re.DOTALL)
 
 
 def measure(
@@ -190,13 +194,31 @@ class _Measurement:
 
 
 def _model_bytes(path: Path) -> int:
-    """Return the size of a model on disk, weights in files beside it included (``NAME.data``)."""
+    """Return the size of a model on disk, weights in files beside it included."""
     try:
         size = path.stat().st_size
+        named = {path.with_suffix(".bin").name} if path.suffix == ".xml" else _external_data(path)
     except OSError as e:
         raise unusable(f"The model {path} cannot be read: {e.strerror or e}.") from e
-    beside = path.with_name(path.name + ".data")
-    return size + (beside.stat().st_size if beside.is_file() else 0)
+    folder = path.parent.resolve()
+    beside = {(folder / name).resolve() for name in named}
+    return size + sum(one.stat().st_size for one in beside if one.is_file() and one.is_relative_to(folder))
+
+
+def _external_data(path: Path) -> set[str]:
+    """Return the names of the files that an ONNX file keeps weights in, read from its bytes: ``onnx`` is no dependency here.
+
+    A tensor names its file in an entry of ``external_data`` (onnx.proto, ``StringStringEntryProto``): the field 1 with the
+    key ``location``, then the field 2 with the file's name behind its length, a varint.
+    """
+    if path.stat().st_size == 0:
+        return set()
+    names = set()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for found in _LOCATION.finditer(content):
+            length = sum((byte & 0x7F) << 7 * at for at, byte in enumerate(found[1]))
+            names.add(content[found.end() : found.end() + length].decode("utf-8", errors="replace"))
+    return {name for name in names if name and "\0" not in name}
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class MeasureOptions:
         min_repeats: Predictions at batch 1 below which no figure is given.
         precision: Latency is known well enough when the confidence interval of the median and the change of the median
             from one quarter of the samples to another are within this part of it.
-        batch: Rows in one prediction of the throughput; a slow model gets fewer.
+        batch: The most rows in one prediction of the throughput; as many as a millisecond or so has time for are taken.
         runtime: Threads, cores and the runtime's own settings.
         lock_timeout_s: How long to wait for another process that measures on this device.
         reference: Whether the model takes turns with the reference, so that the machine's drift cancels.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+PREDICTS_NAN = "The model predicts NaN or infinity"
 _SINGLES = 256  # distinct rows that latency cycles through: trees take other branches for other rows
 
 
@@ -92,12 +93,20 @@ def check_finite(session: Session, rows: Array) -> None:
         rows: What :func:`fit_rows` returned.
 
     Raises:
-        MeasurementError: It does not; not retryable.
+        MeasurementError: It does not, or the rows themselves hold NaN or infinity and it passes that on; not retryable.
     """
     import numpy as np
 
-    if not np.isfinite(session.run(rows[: session.input.batch or 8])).all():
+    given = rows[: session.input.batch or 8]
+    wrong = ~np.isfinite(session.run(given)).all(axis=1)
+    if not wrong.any():
+        return
+    if not np.isfinite(given[wrong]).reshape(int(wrong.sum()), -1).all(axis=1).any():
         raise unusable(
-            "The model predicts NaN or infinity on real rows.",
-            hint="Training diverged, or the export is wrong: such a model is no candidate.",
+            "The rows hold NaN or infinity, and so does what the model predicts from them.",
+            hint="Give rows as the model reads them: gaps are filled before it.",
         )
+    raise unusable(
+        f"{PREDICTS_NAN} from rows of finite numbers.",
+        hint="Training diverged, or the export is wrong: such a model is no candidate.",
+    )

@@ -17,9 +17,10 @@ from omniforge.errors import (
 )
 from omniforge.estimators import EstimatorError
 from omniforge.sidecar import SidecarError
+from omniforge.sidecar.device import DeviceError, DeviceLostError
 
 HERE = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, OmniForgeError)]
-ALL = [*HERE, EstimatorError, SidecarError]
+ALL = [*HERE, EstimatorError, SidecarError, DeviceError, DeviceLostError]
 
 
 def drawn() -> dict[str, tuple[str | None, str | None]]:
@@ -62,6 +63,7 @@ def test_only_what_can_pass_is_retryable() -> None:
         "StoreUnavailableError",
         "LaunchError",
         "MeasurementError",
+        "DeviceLostError",
     }
     assert issubclass(StoreUnavailableError, ConnectionError)
     assert issubclass(RecordNotFoundError, LookupError)

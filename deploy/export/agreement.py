@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ExportError, MeasurementError
+from ...errors import ExportError, MeasurementError, SpecError
 from ..devices import DEVICES, Device
 from ..runtimes import RUNTIMES, Runtime, RuntimeOptions, Session
 
@@ -37,7 +37,7 @@ class Agreement:
         skipped: How many were not, because they have no single right prediction (ties among neighbours).
         max_abs: Largest absolute difference.
         mean_abs: Mean absolute difference.
-        max_relative: Largest difference relative to the prediction, or to the predictions' standard deviation where
+        max_relative: Largest difference relative to the prediction, or to the standard deviation of its column where
             that is larger; ``None`` for probabilities.
         label_agreement: Share of rows with the same label, in [0, 1]; ``None`` for regression.
         tolerance: What was allowed.
@@ -88,13 +88,19 @@ def check_agreement(
         options: How it runs.
 
     Raises:
+        SpecError: ``expected`` has not one prediction for each row.
         ExportError: The model cannot be run, takes other batches than ``batch`` says, or differs by more than the
             tolerance; the message says by how much and in which row.
         MissingDependencyError: The runtime is not installed.
     """
     import numpy as np
 
-    expected = np.asarray(expected, dtype=np.float64).reshape(len(X), -1)
+    expected = np.asarray(expected, dtype=np.float64)
+    if expected.ndim == 0 or len(expected) != len(X):
+        raise SpecError(
+            f"expected has the shape {list(expected.shape)} for {len(X)} rows; expected one prediction for each row."
+        )
+    expected = expected.reshape(len(X), -1)
     engine = RUNTIMES.get(runtime)() if isinstance(runtime, str) else runtime
     try:
         with engine.prepare(model, device=device, options=options or RuntimeOptions()) as session:
@@ -113,10 +119,19 @@ def check_agreement(
     agreement, worst = compare(got[keep], expected[keep], skipped=int(len(got) - keep.sum()), tolerance=tolerance)
     if not agreement.ok:
         row = int(np.flatnonzero(keep)[worst])
+        if not np.isfinite(expected[row]).all():
+            raise ExportError(f"The source itself predicts NaN or infinity in row {row}: nothing can be compared.")
+        if np.asarray(X).dtype.kind == "f" and not np.isfinite(X[row]).all():
+            raise ExportError(
+                f"Row {row} holds NaN or infinity: there the exported model predicts {_shown(got[row])}, expected "
+                f"{_shown(expected[row])}.",
+                hint="Give rows without missing values, or fill them in the model before it is exported.",
+            )
         raise ExportError(
             f"The exported model disagrees with its source: in row {row} it predicts {_shown(got[row])}, expected "
             f"{_shown(expected[row])}; largest difference {agreement.max_abs:.3g}, tolerance {tolerance:g}.",
-            hint="The converter does not carry over all that the model does; such an export must not be shipped.",
+            hint="The converter does not carry over all that the model does, or the rows need more digits than float32 has "
+            "(whole numbers above 16,777,216); such an export must not be shipped.",
         )
     return agreement
 
@@ -204,12 +219,19 @@ def _compare_probabilities(got: Array, expected: Array, *, skipped: int, toleran
 
 
 def _compare_numbers(got: Array, expected: Array, *, skipped: int, tolerance: float) -> tuple[Agreement, int]:
-    """Compare predictions ``n x 1``; return the agreement and the worst row."""
+    """Compare predictions ``n x k``, each column by its own size and spread; return the agreement and the worst row."""
     import numpy as np
 
     errors = _errors(got, expected)
-    scale = np.maximum(np.abs(expected).max(axis=1, initial=0.0), expected.std() if len(expected) else 0.0)
-    relative = errors / np.maximum(scale, np.finfo(np.float32).tiny)
+    relative = np.zeros(len(expected))
+    if len(expected):
+        spread = expected.std(axis=0)
+        spread = np.where(
+            spread > 0.0, spread, np.where(expected.any(axis=0), 0.0, expected.std())
+        )  # all zero: no size
+        scale = np.maximum(np.abs(expected), spread)
+        each = np.abs(got - expected) / np.maximum(scale, np.finfo(np.float32).tiny)
+        relative = np.where(np.isfinite(errors), each.max(axis=1, initial=0.0), np.inf)
     ok = bool(np.all(relative <= tolerance))
     worst = int(np.argmax(relative)) if len(relative) else 0
     return _agreement(errors, skipped, tolerance, ok=ok, max_relative=float(relative.max(initial=0.0))), worst

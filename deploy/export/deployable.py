@@ -20,8 +20,9 @@ from ..runtimes import RUNTIMES, Runtime, RuntimeOptions, Session
 from .agreement import Agreement, as_rows, check_agreement, predictions
 from .exporter import Task
 from .formats import HOST, Written, check_format, write_format
+from .onnx_model import unwritable
 from .quantization import TOLERANCE, QuantizationReport, Scheme, quantize
-from .sources import ExportSource, input_of, reference_predictions
+from .sources import ExportSource, input_of, reference_predictions, size_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _CHECKED_ROWS = 512
 _TIMED_ROWS = 256
 _BUDGET_S = 1.0
+_NOT_OF_THE_MODEL = "peak_memory_mb"  # this process has loaded and freed the model before: no figure of a fresh one
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,12 @@ def make_deployable(
     check_format(path, to=to, target=target)
     say = progress or (lambda _: None)
     before = reference_predictions(source)
-    task: Task = "classification" if before.shape[1] > 1 else "regression"
+    task = _task(before, source.labels)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     except OSError as e:
-        raise ExportError(f"The model cannot be written to {path}: {e.strerror or e}.") from e
+        raise unwritable(path, e) from e
     try:
         say("check and simplify")
         plain, notes = _plain(source, folder / "plain.onnx", batch=batch, simplify=simplify)
@@ -154,6 +156,8 @@ def make_deployable(
             shown = f"{scheme or 'float32'} {to}{'' if takes is None else f', {takes} rows'}"
             timings = _timings(source, written, shown, to=to, lock_dir=lock_dir)
         files = _moved(written.files, path.parent)
+    except OSError as e:
+        raise unwritable(path, e) from e
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return ExportReport(
@@ -161,7 +165,7 @@ def make_deployable(
         format=to,
         target=target,
         files=tuple(str(file) for file in files),
-        bytes_before=source.path.stat().st_size,
+        bytes_before=size_of(source.path),
         bytes_after=sum(file.stat().st_size for file in files),
         rows=f"{len(source.rows)}: {source.origin}",
         agreement=agreement,
@@ -188,6 +192,17 @@ def _plain(source: ExportSource, path: Path, *, batch: int | None, simplify: boo
             notes.append(f"not simplified: {e.message} {e.hint}")
     path.write_bytes(finished(model).SerializeToString())
     return path, tuple(notes)
+
+
+def _task(predicted: Array, labels: Array | None) -> Task:
+    """Return how a quantization is judged: what predicts probabilities, or scores of labels that are class indices."""
+    import numpy as np
+
+    columns = predicted.shape[1]
+    if columns == 1 or labels is None or labels.ndim != 1:
+        return _closeness(predicted)
+    is_indices = bool(np.all((labels >= 0) & (labels < columns) & (labels == np.floor(labels))))
+    return "classification" if is_indices else _closeness(predicted)
 
 
 def _closeness(predicted: Array) -> Task:
@@ -279,8 +294,9 @@ def _timings(
                 files[0], rows=source.rows[:_TIMED_ROWS], device=device, runtime=runtime,
                 options=MeasureOptions(budget_s=_BUDGET_S), lock_dir=lock_dir,
             )  # fmt: skip
-            size = {"model_bytes": float(sum(file.stat().st_size for file in files))}
-            found.append(Timing(name, runtime.name, {**report.metrics, **size}))
+            size = float(sum(file.stat().st_size for file in files) if files[0] != source.path else size_of(files[0]))
+            metrics = {key: value for key, value in report.metrics.items() if key != _NOT_OF_THE_MODEL}
+            found.append(Timing(name, runtime.name, {**metrics, "model_bytes": size}))
         except MeasurementError as e:
             found.append(Timing(name, runtime.name, {}, f"cannot be measured here: {e.message}"))
     if written.runtime is None:
@@ -294,5 +310,5 @@ def _moved(files: tuple[Path, ...], folder: Path) -> tuple[Path, ...]:
         for file in reversed(files):
             os.replace(file, folder / file.name)  # noqa: PTH105  # Path.replace is the same call
     except OSError as e:
-        raise ExportError(f"The model cannot be written to {folder}: {e.strerror or e}.") from e
+        raise unwritable(folder, e) from e
     return tuple(folder / file.name for file in files)

@@ -117,11 +117,12 @@ def exporter_for(model: object) -> Exporter:
 
 
 @contextmanager
-def asking(model: object, *, hint: str | None = None) -> Iterator[None]:
+def asking(model: object, rows: Array, *, hint: str | None = None) -> Iterator[None]:
     """Say which model it is that cannot predict.
 
     Args:
         model: The model.
+        rows: What it is asked to predict, ``n x ...``.
         hint: What to do about it.
 
     Raises:
@@ -131,7 +132,21 @@ def asking(model: object, *, hint: str | None = None) -> Iterator[None]:
         yield
     except CONVERTER_FAILURES as e:
         said = " ".join(str(e).split())[:300]
+        gap = _first_gap(rows)
+        if gap is not None:
+            said = f"row {gap} holds NaN or infinity: {said}"
+            hint = "Give rows without missing values, or fill them in the model, such as by a SimpleImputer."
         raise ExportError(f"{describe(model)} cannot predict the example's rows: {said}", hint=hint) from e
+
+
+def _first_gap(rows: Array) -> int | None:
+    """Return the first row that holds NaN or infinity."""
+    import numpy as np
+
+    if rows.dtype.kind != "f":
+        return None
+    found = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
+    return int(found[0]) if len(found) else None
 
 
 def rows_of(example: Array, batch: int | None) -> TensorSpec:

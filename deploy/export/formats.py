@@ -17,6 +17,7 @@ from ...errors import ExportError, MeasurementError, SpecError
 from ...registry import resolve
 from ..devices import DEVICES, Device
 from ..runtimes import RUNTIMES, Runtime, RuntimeOptions, Session
+from .onnx_model import unwritable
 
 HOST = "host"
 Settings = Mapping[str, Any]
@@ -95,7 +96,7 @@ def write_format(
 
     Raises:
         SpecError: As :func:`check_format` says.
-        ExportError: The format cannot hold the model; the message names the operator where its library does.
+        ExportError: The disk is full, or the format cannot hold the model; the message names the operator where its library does.
         MissingDependencyError: Its library is not installed; the hint is the command.
     """
     check_format(path, to=to, target=target)
@@ -103,6 +104,8 @@ def write_format(
         return FORMATS[to].write(model, path, target, settings)
     except (ExportError, MeasurementError) as e:
         raise ExportError(e.message.replace(f"The model {model}", "The model"), hint=e.hint) from e
+    except OSError as e:
+        raise unwritable(path, e) from e
 
 
 def _write_onnx(model: Path, path: Path, target: str, settings: Settings) -> Written:
@@ -118,7 +121,13 @@ def _write_openvino(model: Path, path: Path, target: str, settings: Settings) ->
     runtime.prepare(model, device=DEVICES["local"], options=RuntimeOptions()).close()  # names what OpenVINO lacks
     import openvino
 
-    openvino.save_model(openvino.Core().read_model(str(model)), str(path), compress_to_fp16=False)
+    try:
+        openvino.save_model(openvino.Core().read_model(str(model)), str(path), compress_to_fp16=False)
+    except RuntimeError as e:
+        raise ExportError(
+            f"OpenVINO cannot write {path.name}: {' '.join(str(e).split())[:300]}",
+            hint="Is there space left on the disk?",
+        ) from e
     return Written((path, path.with_suffix(".bin")), runtime)
 
 

@@ -118,7 +118,12 @@ def keep_only(model: ModelProto, output: str, *, name: str, columns: int, rows: 
         rows: What the input's rows are, and whether the batch is fixed.
     """
     graph = model.graph
-    if output != name:
+    is_double = any(
+        value.name == output and value.type.tensor_type.elem_type == TensorProto.DOUBLE for value in graph.output
+    )
+    if is_double and output != name:
+        graph.node.append(helper.make_node("Cast", [output], [name], name="output", to=TensorProto.FLOAT))
+    elif output != name:
         graph.node.add(op_type="Identity", name="output", input=[output], output=[name])
     needed = {name}
     for node in reversed(graph.node):

@@ -9,7 +9,17 @@ import numpy as np
 
 from ...errors import ExportError, MissingDependencyError
 from ..runtimes.base import TensorSpec
-from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, asking, describe, rows_of
+from .exporter import (
+    CONVERTER_FAILURES,
+    OUTPUTS,
+    Conversion,
+    Exporter,
+    Task,
+    UnsupportedError,
+    asking,
+    describe,
+    rows_of,
+)
 from .graph import INPUT, Graph, keep_only
 from .heads import Link, add_link
 from .trees import Tree, add_forest
@@ -44,7 +54,7 @@ class LightGBMExporter(Exporter):
         """Return LightGBM's own prediction, with the best iteration where training was stopped early."""
         from lightgbm.basic import LightGBMError
 
-        with asking(model, hint="Fit it first, and give rows of as many numbers as it was fitted on."):
+        with asking(model, rows, hint="Fit it first, and give rows of as many numbers as it was fitted on."):
             try:
                 raw = np.asarray(_booster(model).predict(rows), dtype=np.float64)
             except LightGBMError as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _CHECKED_ROWS = 512
+_LARGE_BATCH = 257
+_OTHER_BATCH = 1e-3  # by how much a source may differ between batch sizes, whose sums round otherwise
+_MOST_NUMBERS = 4_000_000  # of the larger batch: 16 MB of float32
 _INTEGERS = ("int64", "int32", "uint8")
 
 
@@ -63,8 +67,9 @@ def export_onnx(
     Args:
         model: A fitted scikit-learn estimator or pipeline, LightGBM model, or torch module; it is not changed.
         example: Real rows, ``n x ...`` with ``n`` at least 2: tables ``n x d``, images ``n x c x h x w``, sequences
-            ``n x t x f``, tokens ``n x t``. Whole numbers keep their type, everything else becomes float32. At most 512
-            rows are compared.
+            ``n x t x f``, tokens ``n x t``. Whole numbers keep their type where a torch module reads them, everything
+            else becomes float32 for the export; a classical model is asked with the rows as they are given, so that
+            what float32 cannot hold is found. At most 512 rows are compared.
         path: The file to write. Nothing is left there unless the whole file is.
         task: What the model predicts.
         classes: Number of classes; needed where training did not see all of them. ``None``: those that it saw.
@@ -84,11 +89,15 @@ def export_onnx(
     if task not in OUTPUTS:
         raise SpecError(f"task = {task!r}: expected {' or '.join(repr(known) for known in OUTPUTS)}.")
     exporter = exporter_for(model)
-    example = _as_example(example, exporter)
-    rows = example[:_CHECKED_ROWS]
+    example, given = _as_example(example, exporter)
+    rows, given = example[:_CHECKED_ROWS], given[:_CHECKED_ROWS]
     present = _present_classes(exporter, model, task, classes=classes)
-    reference = exporter.predict(model, rows, task=task) if expected is None else expected[: len(rows)]
+    known = None if expected is None else _as_expected(expected, example)[: len(rows)]
+    reference = exporter.predict(model, given, task=task) if known is None else known
+    _check_finite(reference, given, model, is_given=expected is not None)
     conversion = exporter.convert(model, example=example, task=task, batch=batch)
+    if exporter.reads_tensors and batch is None and expected is None:
+        _check_large_batch(exporter, model, given, reference, task=task)
     if present is not None:
         conversion, reference = _spread(conversion, reference, present, classes=classes)
     if task == "classification":
@@ -120,13 +129,23 @@ def export_onnx(
     )
 
 
-def _as_example(example: Array, exporter: Exporter) -> Array:
-    """Return the rows C-contiguous: whole numbers as they are where models read them, everything else as float32."""
+def _as_example(example: Array, exporter: Exporter) -> tuple[Array, Array]:
+    """Return the rows as the export reads them and as the model is asked, both C-contiguous.
+
+    The export reads whole numbers as they are where models read them, everything else as float32; so does a torch
+    module. A classical model is asked with the numbers as they are.
+    """
     import numpy as np
 
     example = np.asarray(example)
     is_kept = exporter.reads_tensors and str(example.dtype) in _INTEGERS
-    rows = np.ascontiguousarray(example, dtype=example.dtype if is_kept else np.float32)
+    try:
+        rows = np.ascontiguousarray(example, dtype=example.dtype if is_kept else np.float32)
+    except (TypeError, ValueError) as e:
+        raise SpecError(
+            f"example has values that are no numbers: {' '.join(str(e).split())[:200]}.",
+            hint="Encode texts and categories first, and fit the model on the numbers.",
+        ) from e
     fits = rows.ndim >= 2 if exporter.reads_tensors else rows.ndim == 2
     if not fits or len(rows) < 2:
         raise SpecError(
@@ -134,25 +153,81 @@ def _as_example(example: Array, exporter: Exporter) -> Array:
             "with at least 2 rows.",
             hint="With one row an exporter can fix the batch size to one without a word.",
         )
-    return rows
+    is_asked_so = exporter.reads_tensors or example.dtype.kind not in "fiu"
+    return rows, rows if is_asked_so else np.ascontiguousarray(example)
+
+
+def _as_expected(expected: Array, example: Array) -> Array:
+    """Return the caller's predictions, one for each row of the example."""
+    import numpy as np
+
+    expected = np.asarray(expected)
+    if expected.ndim == 0 or len(expected) != len(example):
+        raise SpecError(
+            f"expected has the shape {list(expected.shape)} for {len(example)} rows; expected one prediction for each."
+        )
+    return expected
+
+
+def _check_finite(reference: Array, given: Array, model: object, *, is_given: bool) -> None:
+    """Refuse predictions that are not finite: nothing can be compared with them."""
+    import numpy as np
+
+    wrong = ~np.isfinite(np.asarray(reference, dtype=np.float64)).reshape(len(reference), -1).all(axis=1)
+    if not wrong.any():
+        return
+    row = int(np.flatnonzero(wrong)[0])
+    has_gap = not np.isfinite(given[row]).all()
+    raise ExportError(
+        f"{'expected holds' if is_given else f'{describe(model)} predicts'} NaN or infinity in row {row} of the example"
+        f"{', which itself holds NaN or infinity' if has_gap else ''}.",
+        hint="Give rows without missing values, or fill them in the model."
+        if has_gap
+        else "Training diverged: such a model is not worth exporting.",
+    )
+
+
+def _check_large_batch(exporter: Exporter, model: object, rows: Array, reference: Array, *, task: Task) -> None:
+    """Check that the model predicts the same in a batch larger than the example: it may branch on the batch's size."""
+    import numpy as np
+
+    size = max(_LARGE_BATCH, len(rows) + 1)
+    if size * rows[0].size > _MOST_NUMBERS:
+        return
+    at = np.arange(size) % len(rows)
+    got = exporter.predict(model, rows[at], task=task)
+    want = np.asarray(reference)[at]
+    sizes = np.abs(want).max(axis=0, initial=0.0)  # of each column
+    if got.shape == want.shape and np.all(np.abs(got - want) <= _OTHER_BATCH * sizes):
+        return
+    raise ExportError(
+        f"{describe(model)} predicts a row otherwise in a batch of {size} rows than in one of {len(rows)}.",
+        hint="Take the decision on the batch's size (x.shape[0]) out of forward(), or fix the batch (batch=...).",
+    )
 
 
 def _present_classes(exporter: Exporter, model: object, task: str, *, classes: int | None) -> Array | None:
     """Return the class index of each column if they are not simply all, in order; ``None`` if they are."""
     import numpy as np
 
-    labels = exporter.classes(model) if task == "classification" else None
+    labels: Any = exporter.classes(model) if task == "classification" else None
+    if isinstance(labels, list) and any(np.ndim(each) for each in labels):
+        raise ExportError(
+            f"{describe(model)} predicts {len(labels)} targets; an export has one.",
+            hint="Export one model for each target, such as each of model.estimators_ of a MultiOutputClassifier.",
+        )
     if labels is None or np.asarray(labels).dtype.kind not in "iu":
         return None
-    labels = np.asarray(labels)
-    if np.array_equal(labels, np.arange(classes or len(labels))):
+    indices: Array = np.asarray(labels)
+    if np.array_equal(indices, np.arange(classes or len(indices))):
         return None
-    if classes is None or labels.min() < 0 or labels.max() >= classes:
+    if classes is None or indices.min() < 0 or indices.max() >= classes:
         raise ExportError(
-            f"{describe(model)} knows the classes {labels.tolist()}; expected indices below {classes}.",
+            f"{describe(model)} knows the classes {indices.tolist()}; expected indices 0 to "
+            f"{len(indices) - 1 if classes is None else classes - 1}.",
             hint="Train on class indices 0 ... k-1, and give their number (classes=k) where training may miss some.",
         )
-    return labels
+    return indices
 
 
 def _spread(
@@ -178,13 +253,15 @@ def _check_probabilities(reference: Array, model: object) -> None:
 
     if reference.ndim != 2 or reference.shape[1] < 2:
         raise ExportError(
-            f"{describe(model)} predicts the shape {list(reference.shape)}; expected a probability for each class."
+            f"{describe(model)} predicts the shape {list(reference.shape)}; expected a probability for each class.",
+            hint="A single output of a sigmoid p becomes two columns with torch.cat([1 - p, p], dim=1); or export it with "
+            "task='regression'.",
         )
     sums = reference.sum(axis=1)
     if np.isfinite(reference).all() and (reference.min() < -1e-6 or np.abs(sums - 1.0).max() > 1e-3):
         raise ExportError(
             f"{describe(model)} does not predict probabilities: a row sums to {sums[0]:.4g}.",
-            hint="End a torch module with torch.nn.Softmax(dim=1); an objective of one class against all has none.",
+            hint="End a torch module with torch.nn.Softmax(dim=1); train LightGBM with multiclass, not multiclassova.",
         )
 
 
@@ -219,7 +296,23 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as e:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise ExportError(
-            f"The model cannot be written to {path}: {e.strerror or e}.",
-            hint=f"It takes {len(content) / 2**20:.1f} MiB; free some space, or choose another folder.",
-        ) from e
+        raise unwritable(path, e, size=len(content)) from e
+
+
+def unwritable(path: Path, error: OSError, *, size: int | None = None) -> ExportError:
+    """Return what to raise where a file cannot be written.
+
+    Args:
+        path: The file, or the folder that it is to be in.
+        error: Why not.
+        size: How many bytes it takes, where that is known.
+    """
+    takes = "" if size is None else f"It takes {size / 2**20:.1f} MiB; "
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        hint = "free some space, or choose another folder."
+    elif isinstance(error, FileNotFoundError):
+        takes, hint = "", "Make the folder first, or choose another one."
+    else:
+        takes, hint = "", "Choose a folder that may be written to."
+    hint = takes + hint if takes else hint[0].upper() + hint[1:]
+    return ExportError(f"The model cannot be written to {path}: {error.strerror or error}.", hint=hint)

@@ -12,6 +12,7 @@ would run several times slower in that form.
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,16 @@ SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 TOLERANCE = 0.02
 CALIBRATION_ROWS = 256
 
+_NOISE = 1e-9  # of a difference of two scores: a loss that equals the tolerance is within it
+_SINGLE, _HALF = 1, 10  # kinds of TensorProto
+_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
+_HOW_LABELS = (
+    "A label is the number of a column of the model's output, 0 to {}; without labels the float32 model is the truth."
+)
+_TOGETHER = (
+    "activations get one range for all rows of a batch: what is predicted for a row depends a little on the others "
+    "(judged in batches of 64)"
+)
 _CLASSICAL = "ai.onnx.ml"
 _PRODUCTS = ("Conv", "MatMul", "Gemm")
 # What int8 convolutions pass their results through without a way back to float32.
@@ -97,7 +108,7 @@ class QuantizationReport:
         Raises:
             ExportError: It loses more.
         """
-        if not self.loss <= tolerance:
+        if not self.loss <= tolerance + _NOISE:
             raise ExportError(
                 f"Quantized to {self.scheme}, the model loses {self.loss:.3g} of {self.metric} against {self.truth} "
                 f"({self.score_before:.4g} to {self.score_after:.4g} on {self.rows} rows, {self.runtime}), tolerance "
@@ -138,24 +149,30 @@ def quantize(
         scheme: ``"fp16"``: half the size, for devices that compute in it. ``"int8"``: a quarter, with ranges from
             calibration rows. ``"int8-dynamic"``: the same for matrix products only, without calibration.
         rows: Rows to judge by, ``n x ...``, best not seen in training and not among ``calibration``.
-        task: ``"classification"``: judged by accuracy. ``"regression"``: judged by R².
-        labels: Class indices ``n``, or values ``n``; ``None``: what the float32 model predicts is taken for the truth.
+        task: ``"classification"``: judged by accuracy. ``"regression"``: judged by R², of the column that loses most.
+        labels: Class indices ``n`` (0 to ``k - 1``), or values ``n`` or ``n x k``; ``None``: what the float32 model
+            predicts is taken for the truth.
         calibration: Rows to find ranges with; ``None``: the first half of ``rows``, which are then not judged by.
-        tolerance: Largest loss of the score, such as 0.02 for two points of accuracy.
+        tolerance: Largest loss of the score, such as 0.02 for two points of accuracy; at least 0.
         symmetric: Whether int8 activations are signed and centred on 0, the only form that TensorRT takes.
 
     Raises:
-        SpecError: ``scheme`` is unknown, or there are too few rows.
+        SpecError: ``scheme`` is unknown, ``tolerance`` is negative, there are too few rows, or the labels are not as above.
         ExportError: The model has operators that cannot be quantized, or nothing that can; the quantized model does not
             run; or it loses more than ``tolerance``.
         MissingDependencyError: ``onnx`` is not installed.
     """
     if scheme not in SCHEMES:
         raise SpecError(f"scheme = {scheme!r}: expected {', '.join(map(repr, SCHEMES))}.")
+    if not tolerance >= 0:
+        raise SpecError(f"tolerance = {tolerance}: expected at least 0, such as 0.02 for two points of accuracy.")
     calibration, rows, labels = _parts(rows, labels, calibration if scheme == "int8" else rows[:0])
     before, proto = _read(Path(model))
     _refuse_classical(proto, scheme)
+    _refuse_quantized(proto, scheme)
     rows = as_rows(rows, _input_dtype(proto))
+    predicted = _predict(before, rows)
+    labels = _checked(labels, task=task, columns=predicted.shape[1])
     with tempfile.TemporaryDirectory(prefix="omniforge-quantize-") as folder, _quiet():
         try:
             if scheme == "fp16":
@@ -175,7 +192,7 @@ def quantize(
         bytes_before=len(before),
         bytes_after=len(content),
         notes=notes,
-        **_price(_predict(before, rows), _predict(content, rows), labels=labels, task=task),
+        **_price(predicted, _predict(content, rows, name="quantized model"), labels=labels, task=task),
     )
     report.check(tolerance)
     write_atomically(Path(path), content)
@@ -201,6 +218,42 @@ def _parts(rows: Array, labels: Array | None, calibration: Array | None) -> tupl
     return calibration, rows, labels
 
 
+def _checked(labels: Array | None, *, task: Task, columns: int) -> Array | None:
+    """Return labels as numbers that predictions can be compared with.
+
+    Raises:
+        SpecError: They are no class indices, or no values for each column.
+    """
+    import numpy as np
+
+    if labels is None:
+        return None
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "biuf":
+        raise SpecError(f"labels holds {labels.dtype}; expected numbers.", hint=_HOW_LABELS.format(columns - 1))
+    missing = np.isnan(labels.astype(np.float64)).reshape(len(labels), -1).any(axis=1)
+    if missing.any():
+        raise SpecError(
+            f"labels holds NaN in row {int(np.flatnonzero(missing)[0])}.", hint="Leave out rows without a label."
+        )
+    if task == "classification":
+        wrong = (labels < 0) | (labels >= columns) | (labels != np.floor(labels))
+        if wrong.any() or labels.size != len(labels):
+            shown = (
+                f"labels holds {labels[wrong][0]:g}" if wrong.any() else f"labels has the shape {list(labels.shape)}"
+            )
+            raise SpecError(
+                f"{shown}; expected one class index of 0 to {columns - 1} for each row.",
+                hint=_HOW_LABELS.format(columns - 1),
+            )
+    elif labels.size != len(labels) * columns:
+        raise SpecError(
+            f"labels has the shape {list(labels.shape)}; the model predicts {columns} values for each row.",
+            hint=f"Give n x {columns} values, or no labels: then the float32 model is taken for the truth.",
+        )
+    return labels
+
+
 def _read(path: Path) -> tuple[bytes, ModelProto]:
     try:
         import onnx
@@ -209,10 +262,14 @@ def _read(path: Path) -> tuple[bytes, ModelProto]:
     from google.protobuf.message import DecodeError
 
     try:
-        content = path.read_bytes()
-        return content, onnx.load_model_from_string(content)
-    except OSError as e:
-        raise ExportError(f"The model {path} cannot be read: {e.strerror or e}.") from e
+        proto = onnx.load(path)  # with what it keeps in other files
+        return proto.SerializeToString(), proto
+    except (OSError, onnx.checker.ValidationError) as e:
+        raise ExportError(
+            f"The model {path} cannot be read: {getattr(e, 'strerror', None) or ' '.join(str(e).split())[:300]}."
+        ) from e
+    except ValueError as e:
+        raise ExportError(f"The model {path} does not fit into memory as one file (2 GiB).") from e
     except DecodeError as e:
         raise ExportError(f"The file {path} is not an ONNX model.") from e
 
@@ -236,6 +293,26 @@ def _refuse_classical(model: ModelProto, scheme: str) -> None:
             f"{', '.join(names)}.",
             hint="Tree ensembles and other classical models are made smaller by fewer or shallower trees.",
         )
+
+
+def _refuse_quantized(model: ModelProto, scheme: str) -> None:
+    """Refuse what is quantized already, and fp16 where there is nothing to make smaller."""
+    kinds = {tensor.data_type for tensor in model.graph.initializer if math.prod(tensor.dims) > 1}
+    kinds |= {
+        attribute.t.data_type
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value" and math.prod(attribute.t.dims) > 1
+    }
+    found = sorted(_operators(model).keys() & set(_QUANTIZED))
+    if found or _HALF in kinds:
+        what = f"it has the operator {found[0]}" if found else "it has weights of 16 bits"
+        raise ExportError(
+            f"The model is already quantized: {what}.", hint="Give the float32 model that it was made of."
+        )
+    if scheme == "fp16" and _SINGLE not in kinds:
+        raise ExportError("The model cannot be quantized to fp16: it has no float32 weights.")
 
 
 def _input_dtype(model: ModelProto) -> str:
@@ -342,7 +419,8 @@ def _to_dynamic(model: ModelProto, folder: Path) -> tuple[bytes, tuple[str, ...]
     content = (folder / "dynamic.onnx").read_bytes()
     _check_quantized(content, {"MatMulInteger", "DynamicQuantizeLinear"}, counts)
     convolutions = counts.get("Conv", 0)
-    return content, (f"in float32: {convolutions} convolutions; int8 (static) is for those",) if convolutions else ()
+    kept = (f"in float32: {convolutions} convolutions; int8 (static) is for those",) if convolutions else ()
+    return content, (*kept, _TOGETHER)
 
 
 def _prepared(model: ModelProto, folder: Path) -> ModelProto:
@@ -378,10 +456,12 @@ def _price(before: Array, after: Array, *, labels: Array | None, task: Task) -> 
         raise ExportError("The quantized model predicts NaN or infinity.")
     is_classes = task == "classification"
     truth = (before.argmax(axis=1) if is_classes else before) if labels is None else np.asarray(labels)
-    score = _accuracy if is_classes else _r2
-    score_before, score_after = score(before, truth), score(after, truth)
+    if is_classes:
+        score_before, score_after = _accuracy(before, truth), _accuracy(after, truth)
+    else:
+        score_before, score_after = _r2_of_worst(before, after, truth)
     difference = np.abs(after - before)
-    scale = np.maximum(np.abs(before), before.std()) + np.finfo(np.float32).tiny
+    scale = np.maximum(np.abs(before), before.std(axis=0)) + np.finfo(np.float32).tiny
     return {
         "rows": len(before),
         "truth": "the float32 model" if labels is None else "labels",
@@ -395,7 +475,7 @@ def _price(before: Array, after: Array, *, labels: Array | None, task: Task) -> 
     }
 
 
-def _predict(content: bytes, rows: Array) -> Array:
+def _predict(content: bytes, rows: Array, *, name: str = "model") -> Array:
     import numpy as np
 
     runtime = RUNTIMES.get("onnxruntime")()
@@ -403,11 +483,24 @@ def _predict(content: bytes, rows: Array) -> Array:
         with runtime.prepare(content, device=DEVICES["local"], options=RuntimeOptions()) as session:
             return predictions(session, rows).astype(np.float64)
     except MeasurementError as e:
-        raise ExportError(f"The quantized model does not run: {e.message}", hint=e.hint) from e
+        raise ExportError(f"The {name} does not run: {e.message}", hint=e.hint) from e
 
 
 def _accuracy(predicted: Array, truth: Array) -> float:
     return float((predicted.argmax(axis=1) == truth.ravel()).mean())
+
+
+def _r2_of_worst(before: Array, after: Array, truth: Array) -> tuple[float, float]:
+    """Return both R² of the column that loses most; columns whose truth does not vary count only where none does."""
+    import numpy as np
+
+    truth = np.asarray(truth, dtype=np.float64).reshape(len(before), -1)
+    columns = [column for column in range(truth.shape[1]) if np.ptp(truth[:, column]) > 0.0]
+    if not columns:
+        return _r2(before, truth), _r2(after, truth)
+    scores = [tuple(_r2(each[:, [c]], truth[:, [c]]) for each in (before, after)) for c in columns]
+    worst = max(scores, key=lambda score: score[0] - score[1])
+    return worst[0], worst[1]
 
 
 def _r2(predicted: Array, truth: Array) -> float:

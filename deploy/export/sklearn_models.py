@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ExportError, MissingDependencyError
 from ...registry import Registry
 from ..runtimes.base import TensorSpec
-from .exporter import CONVERTER_FAILURES, OUTPUTS, Conversion, Exporter, Task, UnsupportedError, asking, describe, rows_of
+from .exporter import (
+    CONVERTER_FAILURES,
+    OUTPUTS,
+    Conversion,
+    Exporter,
+    Task,
+    UnsupportedError,
+    asking,
+    describe,
+    rows_of,
+)
 from .graph import INPUT, ML_DOMAIN, OPSET, Graph, keep_only
 
 if TYPE_CHECKING:
@@ -16,7 +26,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_HINT = "Fit it first, on an array of numbers with as many columns: an exported model reads columns by place, not by name."
+_HINT = (
+    "Fit it first, on an array of numbers with as many columns: an exported model reads columns by place, not by name."
+)
 _FOREST = ".forests:add_averaging_forest"
 _BOOSTING = ".forests:add_histogram_boosting"
 _NEIGHBORS = ".neighbors:add_neighbors"
@@ -68,14 +80,14 @@ class SklearnExporter(Exporter):
         import numpy as np
 
         if task == "regression":
-            with asking(model, hint=_HINT):
+            with asking(model, rows, hint=_HINT):
                 return np.asarray(model.predict(rows), dtype=np.float64)
         if not hasattr(model, "predict_proba"):
             raise ExportError(
                 f"{describe(model)} has no predict_proba: a classifier is exported with its probabilities.",
                 hint="Use a classifier that has them, or wrap it in CalibratedClassifierCV.",
             )
-        with asking(model, hint=_HINT):
+        with asking(model, rows, hint=_HINT):
             return np.asarray(model.predict_proba(rows), dtype=np.float64)
 
     def ambiguous(self, model: Any, rows: Array) -> Array | None:
@@ -111,12 +123,21 @@ def _by_skl2onnx(model: Any, *, rows: TensorSpec, task: Task, reason: Unsupporte
         raise ExportError(
             f"skl2onnx cannot convert {describe(model)}: "
             + (said[:500] if part is None else f"it has no converter for {part}."),
-            hint=reason.hint,
+            hint=_way_out(said, part) or reason.hint,
         ) from e
     outputs = [value.name for value in onnx_model.graph.output]
     columns = len(model.classes_) if is_classifier else 1
     # A classifier outputs its labels, then its probabilities.
     return Conversion(keep_only(onnx_model, outputs[-1], name=OUTPUTS[task], columns=columns, rows=rows), "skl2onnx")
+
+
+def _way_out(said: str, part: str | None) -> str | None:
+    """Return what to do about what skl2onnx does not know, where that is known."""
+    if "flatten_transform" in said:
+        return "Give the VotingClassifier flatten_transform=False: the predictions are the same."
+    if part is not None and "lightgbm." in part:
+        return "Export the LightGBM model alone, fitted on what the steps before it make."
+    return None
 
 
 def _parts(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:

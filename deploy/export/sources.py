@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _MOST_ROWS = 4096
 _CALIBRATION_ROWS = 256
 _RANDOM_ROWS = 256
+_SEVERAL = (
+    "A model has one input and one output here: cut the others off with onnx.utils.extract_model, or wrap the original in "
+    "a module of one tensor and export that."
+)
 
 
 @dataclass(frozen=True)
@@ -147,9 +151,10 @@ def _read(path: Path, *, target: str | None = None) -> tuple[Any, Any]:
         if "classes" not in archive.files or labels.dtype.kind not in "iu":
             return rows, labels
         names = archive["classes"]
+        indices, labels = labels, labels.ravel()
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
             raise DataError(f"{path}: {name!r} has the class {labels.max()}; expected 0 to {len(names) - 1}.")
-        return rows, names[labels]
+        return rows, indices if target is None else names[indices]
 
 
 def _first(labels: Array | None) -> Array | None:
@@ -164,7 +169,10 @@ def _as_numbers(labels: Any, path: Path) -> Array | None:
     try:
         return np.asarray(labels).astype(np.float64)
     except (TypeError, ValueError) as e:
-        raise DataError(f"{path}: the target has values that are no numbers.") from e
+        raise DataError(
+            f"{path}: the target has values that are no numbers.",
+            hint="For a classifier in an ONNX file, y holds the number of a column of its output, 0 to k-1.",
+        ) from e
 
 
 def _indices(labels: Any, classes: Sequence[Any], path: Path) -> Array | None:
@@ -195,7 +203,27 @@ def input_of(path: Path) -> TensorSpec:
         with RUNTIMES.get("onnxruntime")().prepare(path, device=DEVICES["local"], options=RuntimeOptions()) as session:
             return session.input
     except MeasurementError as e:
-        raise ExportError(e.message, hint=e.hint) from e
+        is_several = "other inputs and outputs" in e.message
+        raise ExportError(e.message, hint=_SEVERAL if is_several else e.hint) from e
+
+
+def size_of(path: Path) -> int:
+    """Return the size of an ONNX model in bytes, with the files that its weights are in.
+
+    Raises:
+        ExportError: It cannot be read.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+        named = {
+            entry.value for tensor in graph.initializer for entry in tensor.external_data if entry.key == "location"
+        }
+        return sum(file.stat().st_size for file in (path, *(path.parent / name for name in named)))
+    except (OSError, DecodeError) as e:
+        raise ExportError(f"The model {path} cannot be read: {e}.") from e
 
 
 def random_rows(path: Path, *, count: int = _RANDOM_ROWS) -> Array:

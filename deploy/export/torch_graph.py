@@ -53,18 +53,55 @@ class _Tracer(fx.Tracer):
 
 @contextmanager
 def _traced(module: nn.Module) -> Iterator[fx.Graph]:
-    """Trace a module; the constants that a trace leaves in the module are taken out again."""
-    before = {*vars(module), *module._buffers}
-    try:
+    """Trace a module and write it; whatever a trace leaves in it and its parts is taken out again.
+
+    A trace runs ``forward`` with stand-ins for tensors: it adds constants to the module, and an attribute or a buffer that
+    ``forward`` assigns holds a stand-in afterwards.
+    """
+    with restored(module):
         try:
             trace = _Tracer().trace(module)
-        except (fx.proxy.TraceError, *REFUSALS) as e:
+            _check_unassigned(module)
+            yield trace
+        except UnsupportedError:
+            raise
+        except (fx.proxy.TraceError, NameError, *REFUSALS) as e:
             raise UnsupportedError(f"a forward() that cannot be traced ({first_line(e)})") from e
-        yield trace
+
+
+_TABLES = ("_buffers", "_parameters", "_modules")
+
+
+@contextmanager
+def restored(module: nn.Module) -> Iterator[None]:
+    """Put back every attribute, buffer, parameter and submodule as it was, and what buffers hold.
+
+    Args:
+        module: The module, with all its parts.
+    """
+    parts = list(module.modules())
+    before = [(vars(part).copy(), {table: vars(part)[table].copy() for table in _TABLES}) for part in parts]
+    held = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    try:
+        yield
     finally:
-        for name in {*vars(module), *module._buffers} - before:
-            if name.startswith("_tensor_constant"):
-                delattr(module, name)
+        for part, (attributes, tables) in zip(parts, before, strict=True):
+            vars(part).clear()
+            vars(part).update(attributes)
+            for table, entries in tables.items():
+                vars(part)[table].clear()
+                vars(part)[table].update(entries)
+        with torch.no_grad():
+            for buffer, content in held:
+                buffer.copy_(content)
+
+
+def _check_unassigned(module: nn.Module) -> None:
+    """Refuse a forward that assigned what depends on its input, or a buffer: the next call would see another one."""
+    for part in module.modules():
+        for name, value in [*vars(part).items(), *part._buffers.items()]:
+            if isinstance(value, fx.Proxy):
+                raise UnsupportedError(f"a forward() that assigns {name!r}")
 
 
 class _Translation:

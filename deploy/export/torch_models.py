@@ -6,6 +6,7 @@ layers takes milliseconds. What cannot be traced (a branch on data, a layer that
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import traceback
@@ -20,9 +21,9 @@ import torch
 from onnx import ModelProto, numpy_helper
 
 from ...errors import ExportError
-from .exporter import OUTPUTS, Conversion, Exporter, Task, UnsupportedError, describe, rows_of
+from .exporter import OUTPUTS, Conversion, Exporter, Task, UnsupportedError, asking, describe, rows_of
 from .graph import INPUT, keep_only
-from .torch_graph import write_module
+from .torch_graph import restored, write_module
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -38,7 +39,7 @@ class TorchExporter(Exporter):
         """Convert a module as it predicts (``eval``)."""
         predicted = self.predict(model, example[:2], task=task)
         columns = predicted.shape[1] if predicted.ndim == 2 else 1
-        with _evaluating(model):
+        with _evaluating(model), restored(model):
             try:
                 proto = write_module(model, rows=rows_of(example, batch), output=OUTPUTS[task], columns=columns)
                 return Conversion(proto, "direct")
@@ -48,13 +49,45 @@ class TorchExporter(Exporter):
     def predict(self, model: torch.nn.Module, rows: Array, *, task: Task) -> Array:
         """Return what the module maps the rows to, on the device that it is on."""
         del task
+        if isinstance(model, torch.jit.ScriptModule):
+            raise ExportError(
+                "A TorchScript module (torch.jit) cannot be exported.", hint="Export the module that it was made of."
+            )
         parameter = next(model.parameters(), None)
         batch = torch.from_numpy(np.ascontiguousarray(rows))
-        with _evaluating(model), torch.inference_mode():
+        with _evaluating(model), restored(model), torch.inference_mode(), asking(model, rows, hint=_hint(model, rows)):
             result = model(batch if parameter is None else batch.to(parameter.device))
         if not isinstance(result, torch.Tensor):
-            raise ExportError(f"{describe(model)} returns {type(result).__name__}; expected one tensor.")
+            raise ExportError(
+                f"{describe(model)} returns {type(result).__name__}; expected one tensor.",
+                hint="Wrap it in a module whose forward() returns the one that is to be exported.",
+            )
+        if result.ndim == 0 or len(result) != len(rows):
+            raise ExportError(
+                f"{describe(model)} maps {len(rows)} rows to the shape {list(result.shape)}; expected a row for each."
+            )
         return result.detach().cpu().numpy().astype(np.float64)
+
+
+def _hint(model: torch.nn.Module, rows: Array) -> str:
+    """Return what is likely wrong where a module does not take the rows."""
+    kinds = {str(p.dtype).removeprefix("torch.") for p in model.parameters() if p.is_floating_point()}
+    if kinds - {"float32"}:
+        return f"Its weights are {', '.join(sorted(kinds))} and the rows {rows.dtype}: export model.float()."
+    try:
+        needed = [
+            each.name
+            for each in inspect.signature(model.forward).parameters.values()
+            if each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):
+        needed = []
+    if len(needed) > 1:
+        return f"Its forward() takes {', '.join(needed)}: wrap it in a module that takes one tensor."
+    if rows.dtype.kind in "iu":
+        shown = f"The rows hold {rows.min()} to {rows.max()}" if rows.size else "The rows are whole numbers"
+        return f"{shown}, n x {list(rows.shape[1:])}: are they below the size of the embedding's table?"
+    return f"The rows are {rows.dtype}, n x {list(rows.shape[1:])}: give rows as the module was trained on."
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance.runtime_suite import linear_model
+from conformance.runtime_suite import WEIGHTS, linear_model
 
 QUICK = ("--seconds", 0.05, "--runtime", "onnxruntime")
 
@@ -111,6 +111,18 @@ def test_rows_that_do_not_fit_are_an_error(cli: Callable[..., Any], model: Path)
     called = cli("bench", model, "--data", model.with_name("wide.npy"), *QUICK)
     assert called.code == 2
     assert "do not fit" in called.err
+
+
+def test_nan_is_blamed_on_random_rows_or_on_the_rows_themselves(cli: Callable[..., Any], model: Path) -> None:
+    model.write_bytes(linear_model(np.full_like(WEIGHTS, np.nan)))
+    shown = cli("bench", model, *QUICK)
+    assert shown.code == 1
+    assert "random numbers" in " ".join(shown.out.split())
+    assert "diverged" not in shown.out
+    model.write_bytes(linear_model())
+    np.save(model.with_name("gaps.npy"), np.full((4, 3), np.nan, dtype=np.float32))
+    shown = cli("bench", model, *QUICK, "--data", model.with_name("gaps.npy"))
+    assert "The rows hold NaN" in " ".join(shown.out.split())
 
 
 def test_a_broken_model_is_an_error(cli: Callable[..., Any], model: Path) -> None:

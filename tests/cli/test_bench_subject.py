@@ -56,6 +56,7 @@ def test_without_rows_random_ones_stand_in_and_are_called_so(model: Path) -> Non
     assert subject.rows.shape[1:] == (3,)
     assert subject.rows.dtype == np.float32
     assert "random" in subject.source
+    assert subject.random
 
 
 def test_given_rows_are_taken(model: Path, tmp_path: Path) -> None:
@@ -68,6 +69,12 @@ def test_given_rows_are_taken(model: Path, tmp_path: Path) -> None:
 def test_a_missing_file_and_a_broken_one_are_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"none\.onnx"):
         find_subject(str(tmp_path / "none.onnx"), None)
+    for suffix in (".xml", ".so", ".engine"):
+        with pytest.raises(SpecError, match=f"no model file .*{suffix}"):
+            find_subject(str(tmp_path / f"model{suffix}"), None)
+        (tmp_path / f"model{suffix}").write_bytes(b"compiled")
+        with pytest.raises(SpecError, match="needs rows"):
+            find_subject(str(tmp_path / f"model{suffix}"), None)
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(MeasurementError, match=r"broken\.onnx"):
         find_subject(str(tmp_path / "broken.onnx"), None)

@@ -79,7 +79,8 @@ def test_scenarios_say_whether_they_are_valid() -> None:
     shown = text_of(scenario_table(entries)).splitlines()
     assert shown[1].split() == ["onnxruntime", "invalid", "988", "0.5", "0.9", "9", "1,000", "5"]
     assert notes(entries) == [
-        "onnxruntime: LoadGen: Early stopping satisfied: no",
+        "onnxruntime: LoadGen calls the result invalid: give more --seconds, or ask less of a server. "
+        "LoadGen: Early stopping satisfied: no",
         "tvm: Not installed. pip install it",
     ]
 

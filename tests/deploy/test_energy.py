@@ -130,7 +130,7 @@ def test_the_user_s_own_command_is_asked(tmp_path: Path) -> None:
     assert meter.stop_j() == 3.0
 
 
-@pytest.mark.parametrize("named", ["/nowhere/meter", "true"])
+@pytest.mark.parametrize("named", ["/nowhere/meter", "true", "echo nan", "echo inf", "echo -inf"])
 def test_an_own_meter_that_gives_no_number_is_refused(tmp_path: Path, named: str) -> None:
     with pytest.raises(SpecError, match=VARIABLE):
         find_meter(root=tmp_path, environ={VARIABLE: named})
@@ -151,6 +151,18 @@ def test_energy_is_what_a_counted_block_takes(tmp_path: Path) -> None:
     assert figure.predictions == len(seen) >= 5
     assert figure.seconds >= 0.03
     assert seen[:3] == [7, 8, 7]
+
+
+@pytest.mark.parametrize("later", ["nan", "inf", "-inf", "1e999"])
+def test_a_meter_whose_count_is_no_finite_number_any_more_gives_no_figure(tmp_path: Path, later: str) -> None:
+    counted = write(tmp_path / "joules", 1.0)
+    meter = find_meter(root=tmp_path, environ={VARIABLE: str(counted)})
+    figure = energy_of(lambda batch: write(counted, later), [1], meter, block_s=0.001)
+    assert figure.mj is None
+    assert "not a finite number" in figure.source
+    figure = energy_of(lambda batch: None, [1], FunctionMeter(lambda: float(later), source="x"), block_s=0.001)
+    assert figure.mj is None
+    assert "not a finite number" in figure.source
 
 
 def test_a_meter_that_stands_still_gives_no_figure() -> None:

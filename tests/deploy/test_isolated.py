@@ -144,10 +144,10 @@ def test_a_busy_device_is_worth_another_try(linear_file: Path, rows_file: Path, 
 
 
 def test_rows_that_cannot_be_read_or_do_not_fit_are_named(linear_file: Path, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.npy"
-    rows.write_bytes(b"no array")
-    with pytest.raises(SpecError, match=r"rows\.npy"):
-        measure_isolated(linear_file, rows=rows, options=QUICK)
+    table, rows = tmp_path / "rows.csv", tmp_path / "rows.npy"
+    table.write_text("a,b,c\n1,2,3\n")
+    with pytest.raises(SpecError, match=r"rows\.csv cannot be read: it is no \.npy file"):
+        measure_isolated(linear_file, rows=table, options=QUICK)
     np.save(rows, np.zeros((4, 5)))
     with pytest.raises(SpecError, match="do not fit"):
         measure_isolated(linear_file, rows=rows, options=QUICK)

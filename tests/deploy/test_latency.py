@@ -85,6 +85,16 @@ def test_throughput_has_batches_that_fit_the_budget() -> None:
     assert size == 2
 
 
+@pytest.mark.parametrize(("takes_us", "size"), [(3.0, 256), (44.0, 16), (300.0, 8), (30_000.0, 3)])
+def test_batches_are_so_short_that_other_processes_do_not_interrupt_them(takes_us: float, size: int) -> None:
+    model = Model(forever(takes_us))
+    latency = Latency(Lane(model.run, [], 0.0, takes_us * 1e3), None, ANY, 1)
+    found, _ = take_throughput(
+        model, ROWS, latency=latency, reference=None, options=MeasureOptions(), clock=model.clock
+    )
+    assert found == size
+
+
 def test_a_warm_up_has_three_predictions_at_least() -> None:
     model = Model(forever(50_000.0))
     warm_up(model, ROWS, warmup_s=0.001, clock=model.clock)

@@ -11,6 +11,7 @@ from conformance.runtime_suite import WEIGHTS, linear_model
 
 from omniforge.deploy import DEPLOYMENT_METRICS, Device, MeasureOptions, Runtime, RuntimeOptions, Session, measure
 from omniforge.deploy.locking import device_lock
+from omniforge.deploy.measurement import _model_bytes
 from omniforge.deploy.reference import reference_row
 from omniforge.deploy.runtimes import TensorSpec
 from omniforge.errors import MeasurementError, SpecError, UnknownNameError
@@ -205,9 +206,9 @@ def test_a_slow_model_gets_the_least_repeats_and_a_small_batch(linear_file: Path
 
 def test_throughput_counts_rows(linear_file: Path) -> None:
     clock = FakeClock()
-    report = measure(linear_file, rows=ROWS, runtime=FakeRuntime(clock, forever(10.0)), clock=clock)
+    report = measure(linear_file, rows=ROWS, runtime=FakeRuntime(clock, forever(2.0)), clock=clock)
     assert report.batch == 256
-    assert report.metrics["throughput_rps"] == pytest.approx(100_000.0)
+    assert report.metrics["throughput_rps"] == pytest.approx(500_000.0)
 
 
 def test_latency_cycles_through_the_rows(linear_file: Path) -> None:
@@ -228,10 +229,30 @@ def test_of_a_bare_device_only_what_it_does_itself_is_reported(linear_file: Path
     assert report.energy_source.startswith("none")
 
 
-def test_weights_in_a_file_beside_count(linear_file: Path) -> None:
-    alone = measure(linear_file, rows=ROWS, options=QUICK).metrics["model_bytes"]
-    linear_file.with_name("linear.onnx.data").write_bytes(b"x" * 1000)
-    assert measure(linear_file, rows=ROWS, options=QUICK).metrics["model_bytes"] == alone + 1000
+@pytest.mark.parametrize("location", ["linear.onnx.data", "weights.bin", "w" * 200])
+def test_weights_in_a_file_beside_count(linear_file: Path, tmp_path: Path, location: str) -> None:
+    onnx = pytest.importorskip("onnx")
+    split = tmp_path / "split" / "linear.onnx"
+    split.parent.mkdir()
+    options = {"save_as_external_data": True, "location": location, "size_threshold": 0}
+    onnx.save_model(onnx.load(linear_file), split, **options)
+    (split.parent / "other.data").write_bytes(b"x" * 1000)
+    size = split.stat().st_size + (split.parent / location).stat().st_size
+    assert measure(split, rows=ROWS, options=QUICK).metrics["model_bytes"] == size
+
+
+def test_the_weights_of_an_openvino_file_count_and_those_elsewhere_do_not(tmp_path: Path) -> None:
+    model = tmp_path / "folder" / "model.xml"
+    model.parent.mkdir()
+    model.write_bytes(b"x" * 10)
+    model.with_suffix(".bin").write_bytes(b"x" * 100)
+    (tmp_path / "other").write_bytes(b"x" * 1000)
+    assert _model_bytes(model) == 110
+    named = model.with_name("named.onnx")
+    named.write_bytes(b"\x0a\x08location\x12\x08../other\x0a\x08location\x12\x04gone\x0a\x08location\x12")
+    assert _model_bytes(named) == named.stat().st_size
+    named.write_bytes(b"")
+    assert _model_bytes(named) == 0
 
 
 def test_it_stays_on_the_cores_it_is_given(linear_file: Path) -> None:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from omniforge.deploy.rows import fill_batch, fit_rows, random_rows, single_batches
+from omniforge.deploy import Session
+from omniforge.deploy.rows import check_finite, fill_batch, fit_rows, random_rows, single_batches
 from omniforge.deploy.runtimes import TensorSpec
-from omniforge.errors import SpecError
+from omniforge.errors import MeasurementError, SpecError
 
 IMAGE = TensorSpec((1, 4, 4))
 
@@ -49,3 +50,29 @@ def test_random_rows_fit_and_repeat(spec: TensorSpec) -> None:
     rows = random_rows(spec, count=4)
     np.testing.assert_array_equal(rows, random_rows(spec, count=4))
     assert spec.misfit(fit_rows(rows, spec)) is None
+
+
+class Logarithm(Session):
+    """The logarithm of a row's sum: not finite where a row is not, and from negative rows."""
+
+    input = TensorSpec((2,))
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return np.log(batch.sum(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[1.0, 2.0], [np.nan, 1.0]], "The rows hold NaN"),
+        ([[np.inf, 2.0], [1.0, 1.0]], "The rows hold NaN"),
+        ([[1.0, 2.0], [-4.0, 1.0]], "The model predicts NaN or infinity from rows of finite"),
+        ([[np.nan, 2.0], [-4.0, 1.0]], "The model predicts NaN or infinity from rows of finite"),
+    ],
+)
+def test_what_is_not_finite_is_the_rows_fault_or_the_model_s(rows: list[list[float]], message: str) -> None:
+    check_finite(Logarithm(), np.ones((3, 2), dtype=np.float32))
+    with pytest.raises(MeasurementError, match=message) as caught:
+        check_finite(Logarithm(), np.array(rows, dtype=np.float32))
+    assert not caught.value.retryable

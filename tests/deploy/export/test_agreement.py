@@ -8,7 +8,7 @@ from conformance.runtime_suite import WEIGHTS, linear_model
 
 from omniforge.deploy import check_agreement
 from omniforge.deploy.export.agreement import as_rows
-from omniforge.errors import ExportError, UnknownNameError
+from omniforge.errors import ExportError, SpecError, UnknownNameError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 3)).astype(np.float32)
@@ -139,3 +139,24 @@ def test_rows_with_fractions_are_no_tokens() -> None:
         as_rows(rows, "int64")
     assert as_rows(rows, "float32").dtype == np.float32
     assert as_rows(np.array([[1, 2]], dtype=np.int32), "int64").dtype == np.int64
+
+
+def test_a_small_column_is_judged_by_itself() -> None:
+    weights = np.stack([WEIGHTS[:, 0] * 1e5, WEIGHTS[:, 1]], axis=1).astype(np.float32)
+    expected = (X @ weights).astype(np.float64)
+    assert check_agreement(linear_model(weights), X, expected, task="regression").ok
+    expected[:, 1] *= 1.01
+    with pytest.raises(ExportError, match="disagrees"):
+        check_agreement(linear_model(weights), X, expected, task="regression")
+
+
+def test_expected_has_a_prediction_for_each_row() -> None:
+    with pytest.raises(SpecError, match="for 100 rows"):
+        check_agreement(linear_model(), X, SCORES[:7], task="classification")
+
+
+def test_a_source_that_predicts_nan_is_named() -> None:
+    expected = SCORES.astype(np.float64)
+    expected[5] = np.nan
+    with pytest.raises(ExportError, match="source itself predicts NaN or infinity in row 5"):
+        check_agreement(linear_model(), X, expected, task="classification")

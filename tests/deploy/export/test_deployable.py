@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from torch.nn import functional
 
 from omniforge.deploy import export_onnx
 from omniforge.deploy.export.deployable import make_deployable
+from omniforge.deploy.export.formats import write_format
 from omniforge.deploy.export.sources import ExportSource
 from omniforge.errors import ExportError, SpecError
 
@@ -129,3 +132,33 @@ def test_a_wrong_name_is_refused_before_anything_is_done(source: ExportSource, t
     (tmp_path / "file").touch()
     with pytest.raises(ExportError, match="file"):
         make_deployable(source, tmp_path / "file" / "m.onnx")
+
+
+def test_several_numbers_are_judged_as_numbers(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x = np.random.default_rng(0).normal(size=(100, 6)).astype(np.float32)
+    export_onnx(nn.Linear(6, 2), x, tmp_path / "m.onnx", task="regression")
+    source = ExportSource("two", tmp_path / "m.onnx", x, None, "rows")
+    report = make_deployable(source, tmp_path / "q.onnx", scheme="int8", speed=False, tolerance=0.1)
+    assert report.quantization is not None
+    assert report.quantization.metric == "r2"
+    classes = replace(source, labels=np.arange(100) % 2)  # raw scores of two classes
+    report = make_deployable(classes, tmp_path / "q.onnx", scheme="int8", speed=False, tolerance=0.1)
+    assert report.quantization is not None
+    assert report.quantization.metric == "accuracy"
+
+
+@pytest.mark.fault
+def test_a_full_disk_is_an_error_of_the_export(source: ExportSource, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        with pytest.raises(ExportError, match="cannot be written") as caught:
+            make_deployable(source, tmp_path / "m.onnx", speed=False)
+        with pytest.raises(ExportError, match="cannot be written"):
+            write_format(source.path, tmp_path / "m.onnx", to="onnx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "some space" in str(caught.value.hint)

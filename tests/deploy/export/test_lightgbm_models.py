@@ -123,3 +123,37 @@ def test_linear_leaves_are_refused(values: Rows, tmp_path: Path) -> None:
     model = lightgbm.LGBMRegressor(**SETTINGS, linear_tree=True).fit(X, y)
     with pytest.raises(ExportError, match="linear leaves"):
         export_onnx(model, X, tmp_path / "m.onnx", task="regression")
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"), [({"reg_sqrt": True}, "reg_sqrt"), ({"zero_as_missing": True}, "zero_as_missing")]
+)
+def test_settings_that_are_not_written_are_refused_by_name(
+    settings: dict[str, Any], named: str, values: Rows, tmp_path: Path
+) -> None:
+    X, y = values
+    sparse = np.where(np.random.default_rng(0).random(X.shape) < 0.4, np.float32(0), X)
+    model = lightgbm.LGBMRegressor(**SETTINGS, **settings).fit(sparse, y)
+    with pytest.raises(ExportError, match=named):
+        export_onnx(model, sparse, tmp_path / "m.onnx", task="regression")
+
+
+def test_another_slope_of_the_sigmoid_is_refused_by_name(two_classes: Rows, tmp_path: Path) -> None:
+    X, y = two_classes
+    with pytest.raises(ExportError, match="sigmoid:2"):
+        export_onnx(
+            lightgbm.LGBMClassifier(**SETTINGS, sigmoid=2).fit(X, y), X, tmp_path / "m.onnx", task="classification"
+        )
+
+
+def test_an_objective_of_one_s_own_gives_numbers_and_no_probabilities(two_classes: Rows, tmp_path: Path) -> None:
+    def squared(truth: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return predicted - truth, np.ones_like(predicted)
+
+    X, y = two_classes
+    model = lightgbm.LGBMRegressor(**SETTINGS, objective=squared).fit(X, y)
+    assert export_onnx(model, X, tmp_path / "m.onnx", task="regression").agreement.ok
+    with pytest.raises(ExportError, match=r"objective of its own|probabilities"):
+        export_onnx(model, X, tmp_path / "m.onnx", task="classification")
+    with pytest.raises(ExportError, match="not fitted"):
+        export_onnx(lightgbm.LGBMRegressor(), X, tmp_path / "m.onnx", task="regression")

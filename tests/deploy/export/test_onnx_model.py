@@ -14,6 +14,9 @@ import onnxruntime
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from omniforge.deploy import export_onnx
@@ -184,3 +187,60 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     assert "MiB" in str(caught.value)
     assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]
     assert path.read_bytes() == b"earlier"
+
+
+def test_a_full_disk_and_a_missing_folder_have_their_own_hints(tmp_path: Path) -> None:
+    with pytest.raises(ExportError) as caught:
+        write_atomically(tmp_path / "none" / "m.onnx", b"x")
+    assert caught.value.hint == "Make the folder first, or choose another one."
+
+
+def test_the_model_is_asked_with_the_rows_as_they_are_given(tmp_path: Path) -> None:
+    ids = np.random.default_rng(0).integers(20_000_000, 20_000_020, (100, 1))  # float32 holds every second one
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()).fit(ids, ids[:, 0] % 3)
+    for rows in (ids, ids.astype(np.float64)):
+        with pytest.raises(ExportError, match="disagrees") as caught:
+            export_onnx(model, rows, tmp_path / "m.onnx", task="classification")
+        assert "float32" in str(caught.value.hint)
+
+
+def test_a_model_of_several_targets_is_refused(three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    model = MultiOutputClassifier(DecisionTreeClassifier()).fit(X, np.stack([y, 2 - y, y == 1], axis=1))
+    with pytest.raises(ExportError, match="3 targets"):
+        export_onnx(model, X, tmp_path / "m.onnx", task="classification")
+
+
+def test_expected_has_a_prediction_for_each_row(three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    with pytest.raises(SpecError, match="for 150 rows"):
+        export_onnx(Ridge().fit(X, y), X, tmp_path / "m.onnx", task="regression", expected=np.zeros(3))
+
+
+def test_rows_of_text_are_refused(three_classes: Rows, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="no numbers"):
+        export_onnx(Ridge().fit(*three_classes), np.array([["a"] * 4] * 2), tmp_path / "m.onnx", task="regression")
+
+
+def test_a_row_that_makes_the_source_predict_nan_is_named(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    rows[7, 2] = np.nan
+    with pytest.raises(ExportError, match="NaN or infinity in row 7 of the example, which itself"):
+        export_onnx(Pooling(), rows[:, [2, 0]], tmp_path / "m.onnx", task="classification")
+
+
+def test_a_branch_on_the_batch_s_size_is_found(tmp_path: Path) -> None:
+    class Branching(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.softmax(x * 2 if x.shape[0] > 100 else x, dim=1)
+
+    rows = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    with pytest.raises(ExportError, match="in a batch of 257 rows"):
+        export_onnx(Branching(), rows, tmp_path / "m.onnx", task="classification")
+
+
+def test_a_single_sigmoid_is_told_how_to_become_two_columns(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 1), torch.nn.Sigmoid())
+    with pytest.raises(ExportError) as caught:
+        export_onnx(model, np.zeros((2, 4)), tmp_path / "m.onnx", task="classification")
+    assert "1 - p" in str(caught.value.hint)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from omniforge.deploy import export_onnx
 from omniforge.deploy.export.quantization import QuantizationReport, quantize
+from omniforge.deploy.export.sources import size_of
 from omniforge.errors import ExportError, SpecError
 
 
@@ -183,6 +184,7 @@ def test_where_there_is_nothing_to_quantize_the_operators_are_named(tmp_path: Pa
     [
         ({"scheme": "int4"}, "'int4'"),
         ({"labels": np.zeros(3)}, "3 values for 20 rows"),
+        ({"tolerance": -0.1}, "tolerance = -0.1"),
         ({"rows": np.zeros((1, 4), dtype=np.float32)}, "fewer than 2 rows"),
         ({"rows": np.zeros((0, 4), dtype=np.float32), "scheme": "fp16"}, "empty"),
     ],
@@ -212,3 +214,74 @@ def test_the_price_on_another_runtime_is_its_own() -> None:
     assert (other.runtime, other.loss, other.label_agreement) == ("openvino", 1.0, 0.0)
     with pytest.raises(ExportError, match="openvino"):
         other.check(0.5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (lambda y: y + 1, "labels holds 10; expected one class index of 0 to 9"),
+        (lambda y: y * np.nan, "NaN in row"),
+        (lambda y: y.astype(str), "expected numbers"),
+        (lambda y: np.stack([y, y], axis=1), "has the shape"),
+    ],
+    ids=["from-one", "missing", "text", "two-columns"],
+)
+def test_labels_that_are_no_class_indices_are_refused(
+    labels: Any, message: str, perceptron: Path, digits: Any, tmp_path: Path
+) -> None:
+    x, y = digits
+    with pytest.raises(SpecError, match=message):
+        quantize(
+            perceptron, tmp_path / "q.onnx", scheme="int8", rows=x[:100], labels=labels(y[:100].astype(float)),
+            task="classification",
+        )  # fmt: skip
+
+
+def test_what_is_quantized_is_not_quantized_again(perceptron: Path, digits: Any, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"rows": digits[0][:20], "task": "classification", "tolerance": 1.0}
+    for first in ("fp16", "int8", "int8-dynamic"):
+        report = quantize(perceptron, tmp_path / "q.onnx", scheme=first, **settings)  # type: ignore[arg-type]
+        assert any("batch" in note for note in report.notes) == (first == "int8-dynamic")
+        for scheme in ("fp16", "int8"):
+            with pytest.raises(ExportError, match="already quantized"):
+                quantize(tmp_path / "q.onnx", tmp_path / "r.onnx", scheme=scheme, **settings)  # type: ignore[arg-type]
+
+
+def test_half_precision_needs_weights(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    export_onnx(nn.Softmax(dim=1), rows, tmp_path / "m.onnx", task="classification")
+    with pytest.raises(ExportError, match="no float32 weights"):
+        quantize(tmp_path / "m.onnx", tmp_path / "q.onnx", scheme="fp16", rows=rows, task="classification")
+
+
+def test_weights_in_a_file_of_their_own_are_read(perceptron: Path, digits: Any, tmp_path: Path) -> None:
+    onnx.save_model(
+        onnx.load(perceptron), tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
+    report = quantize(
+        tmp_path / "m.onnx", tmp_path / "q.onnx", scheme="fp16", rows=digits[0][:20], task="classification"
+    )
+    assert report.bytes_before > 30_000
+    assert size_of(tmp_path / "m.onnx") > (tmp_path / "weights.bin").stat().st_size > 30_000
+
+
+def test_a_loss_that_equals_the_tolerance_is_within_it() -> None:
+    report = QuantizationReport(
+        scheme="int8", rows=50, calibration_rows=0, truth="labels", metric="accuracy", score_before=0.96,
+        score_after=0.94, loss=0.96 - 0.94, label_agreement=1.0, max_abs=0.0, max_relative=None, bytes_before=2,
+        bytes_after=1,
+    )  # fmt: skip
+    assert report.loss > 0.02
+    report.check(0.02)
+    with pytest.raises(ExportError):
+        report.check(0.019)
+
+
+def test_the_column_that_loses_most_is_the_score() -> None:
+    truth = np.random.default_rng(0).normal(size=(100, 2)) * [1e4, 1.0]
+    worse = truth + np.array([0.0, 1.0])
+    report = QuantizationReport(
+        scheme="int8", rows=100, calibration_rows=0, truth="labels", metric="r2", score_before=1.0, score_after=1.0,
+        loss=0.0, label_agreement=None, max_abs=0.0, max_relative=0.0, bytes_before=2, bytes_after=1,
+    )  # fmt: skip
+    assert report.on_runtime("openvino", truth, worse, labels=truth).loss > 0.5

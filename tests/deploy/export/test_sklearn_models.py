@@ -99,3 +99,25 @@ def test_only_tables_are_read(two_classes: Rows, tmp_path: Path) -> None:
         export_onnx(model, np.zeros((4, 30, 1)), tmp_path / "m.onnx", task="classification")
     whole = np.arange(120).reshape(4, 30)
     assert export_onnx(model, whole, tmp_path / "m.onnx", task="classification").input.dtype == "float32"
+
+
+def test_a_way_out_is_told_where_one_is_known(three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    model = VotingClassifier([("a", LogisticRegression(max_iter=500))], voting="soft").fit(X, y)
+    with pytest.raises(ExportError) as caught:
+        export_onnx(model, X, tmp_path / "m.onnx", task="classification")
+    assert "flatten_transform=False" in str(caught.value.hint)
+
+
+def test_a_model_that_is_not_fitted_is_named(three_classes: Rows, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="not fitted") as caught:
+        export_onnx(LogisticRegression(), three_classes[0], tmp_path / "m.onnx", task="classification")
+    assert "Fit it first" in str(caught.value.hint)
+
+
+def test_a_row_with_a_gap_that_the_model_does_not_take_is_named(three_classes: Rows, tmp_path: Path) -> None:
+    X, y = three_classes
+    gapped = X.copy()
+    gapped[7, 2] = np.nan
+    with pytest.raises(ExportError, match="row 7 holds NaN"):
+        export_onnx(LogisticRegression(max_iter=500).fit(X, y), gapped, tmp_path / "m.onnx", task="classification")

@@ -169,3 +169,28 @@ def test_raw_rows_that_do_not_fit_are_named(change: str, asset: dict[str, Any], 
     frame.to_csv(tmp_path / "data.csv", index=False)
     with pytest.raises(DataError, match="'tulip'.*setosa" if change == "class" else "petal width"):
         source_of_asset(asset["folder"], name="flowers/1", data=tmp_path / "data.csv")
+
+
+def test_class_indices_of_an_array_file_stay_indices(model: Path, tmp_path: Path) -> None:
+    y = np.arange(30) % 2
+    np.savez(tmp_path / "d.npz", x=ROWS, y=y, classes=np.array(["no", "yes"]))
+    labels = source_of_file(model, data=tmp_path / "d.npz").labels
+    assert labels is not None
+    assert np.array_equal(labels, y)
+    np.savez(tmp_path / "d.npz", x=ROWS, y=np.array(["no", "yes"])[y])
+    with pytest.raises(DataError, match="no numbers") as caught:
+        source_of_file(model, data=tmp_path / "d.npz")
+    assert "0 to k-1" in str(caught.value.hint)
+
+
+def test_a_model_of_two_outputs_is_told_what_to_do(tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load_model_from_string(linear_model())
+    model.graph.output.append(model.graph.output[0])
+    model.graph.output[1].name = "second"
+    model.graph.node.add(op_type="Identity", input=[model.graph.output[0].name], output=["second"])
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ExportError) as caught:
+        source_of_file(tmp_path / "m.onnx")
+    assert "extract_model" in str(caught.value.hint)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -164,3 +166,73 @@ def test_the_image_family_is_written_directly(seed: int, tmp_path: Path) -> None
     started = time.perf_counter()
     TorchExporter().convert(module, example=rows, task="classification")
     assert time.perf_counter() - started < 0.5  # 10 to 50 ms; the limit is for a machine that does other work
+
+
+class Counting(nn.Module):
+    """Counts its calls in a buffer of a part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return torch.softmax(self.linear(x), dim=1)
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, nn.Sequential], ids=["itself", "inside"])
+def test_what_forward_assigns_is_put_back(wrap: Any, tmp_path: Path) -> None:
+    module = Counting()
+    export_onnx(wrap(module), np.eye(4, dtype=np.float32), tmp_path / "m.onnx", task="classification")
+    assert torch.equal(module.calls, torch.zeros(1))
+    assert dict(module.named_buffers()).keys() == {"calls"}
+
+
+class Pair(nn.Module):
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(a + b, dim=1)
+
+
+@pytest.mark.parametrize(
+    ("module", "rows", "hint"),
+    [
+        (Pair(), np.zeros((4, 3)), "takes a, b"),
+        (nn.Linear(3, 1).double(), np.zeros((4, 3)), "float64"),
+        (nn.Linear(3, 1).half(), np.zeros((4, 3)), r"model\.float"),
+        (nn.Linear(3, 1), np.zeros((4, 5)), r"n x \[5\]"),
+        (nn.Sequential(nn.Embedding(5, 2), nn.Flatten(), nn.Linear(6, 1)), np.full((4, 3), 9), "0|9 to 9"),
+        (torch.jit.script(nn.Linear(3, 1)), np.zeros((4, 3)), "made of"),
+    ],
+    ids=["two-arguments", "double", "half", "width", "tokens", "script"],
+)
+def test_ordinary_mistakes_are_told(module: nn.Module, rows: np.ndarray, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError) as caught:
+        export_onnx(module, rows, tmp_path / "m.onnx", task="regression")
+    assert re.search(hint, str(caught.value.hint))
+
+
+def test_a_part_in_a_plain_list_goes_to_the_general_converter(tmp_path: Path) -> None:
+    class Listing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = [nn.Linear(4, 3)]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.softmax(self.parts[0](x), dim=1)
+
+    rows = np.eye(4, dtype=np.float32)
+    assert export_onnx(Listing(), rows, tmp_path / "m.onnx", task="classification").method == "torch.onnx"
+
+
+def test_numbers_of_64_bits_become_32(tmp_path: Path) -> None:
+    class Double(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 3).double()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.softmax(self.linear(x.double()), dim=1)
+
+    exported = export_onnx(Double(), np.eye(4, dtype=np.float32), tmp_path / "m.onnx", task="classification")
+    assert (exported.method, exported.agreement.ok) == ("torch.onnx", True)
