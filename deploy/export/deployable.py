@@ -21,7 +21,7 @@ from .agreement import Agreement, as_rows, check_agreement, predictions
 from .exporter import Task
 from .formats import HOST, Written, check_format, write_format
 from .onnx_model import unwritable
-from .quantization import TOLERANCE, QuantizationReport, Scheme, quantize
+from .quantization import TOLERANCE, QuantizationReport, Scheme, quantize, refuse_quantized
 from .sources import ExportSource, input_of, reference_predictions, size_of
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def make_deployable(
         raise unwritable(path, e) from e
     try:
         say("check and simplify")
+        if scheme is not None:
+            _check_unquantized(source.path, scheme)
         plain, notes = _plain(source, folder / "plain.onnx", batch=batch, simplify=simplify)
         takes = batch or input_of(source.path).batch
         check_agreement(
@@ -211,6 +213,12 @@ def _closeness(predicted: Array) -> Task:
 
     sums_to_one = predicted.shape[1] > 1 and bool(np.all(np.abs(predicted.sum(axis=1) - 1.0) < 1e-3))
     return "classification" if sums_to_one and predicted.min() >= -1e-6 else "regression"
+
+
+def _check_unquantized(path: Path, scheme: Scheme) -> None:
+    import onnx
+
+    refuse_quantized(onnx.load(path, load_external_data=False), scheme)
 
 
 def _quantize(

@@ -169,7 +169,7 @@ def quantize(
     calibration, rows, labels = _parts(rows, labels, calibration if scheme == "int8" else rows[:0])
     before, proto = _read(Path(model))
     _refuse_classical(proto, scheme)
-    _refuse_quantized(proto, scheme)
+    refuse_quantized(proto, scheme)
     rows = as_rows(rows, _input_dtype(proto))
     predicted = _predict(before, rows)
     labels = _checked(labels, task=task, columns=predicted.shape[1])
@@ -295,8 +295,16 @@ def _refuse_classical(model: ModelProto, scheme: str) -> None:
         )
 
 
-def _refuse_quantized(model: ModelProto, scheme: str) -> None:
-    """Refuse what is quantized already, and fp16 where there is nothing to make smaller."""
+def refuse_quantized(model: ModelProto, scheme: str) -> None:
+    """Refuse what is quantized already, and fp16 where there is nothing to make smaller.
+
+    Args:
+        model: The model; its weights may be left in other files.
+        scheme: How it is to be quantized.
+
+    Raises:
+        ExportError: It is, or there is nothing.
+    """
     kinds = {tensor.data_type for tensor in model.graph.initializer if math.prod(tensor.dims) > 1}
     kinds |= {
         attribute.t.data_type

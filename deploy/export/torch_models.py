@@ -54,7 +54,7 @@ class TorchExporter(Exporter):
                 "A TorchScript module (torch.jit) cannot be exported.", hint="Export the module that it was made of."
             )
         parameter = next(model.parameters(), None)
-        batch = torch.from_numpy(np.ascontiguousarray(rows))
+        batch = torch.from_numpy(np.require(rows, requirements=("C", "W")))
         with _evaluating(model), restored(model), torch.inference_mode(), asking(model, rows, hint=_hint(model, rows)):
             result = model(batch if parameter is None else batch.to(parameter.device))
         if not isinstance(result, torch.Tensor):

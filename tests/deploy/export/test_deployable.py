@@ -162,3 +162,9 @@ def test_a_full_disk_is_an_error_of_the_export(source: ExportSource, tmp_path: P
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert "some space" in str(caught.value.hint)
+
+
+def test_what_is_quantized_is_refused_before_it_is_compared(source: ExportSource, tmp_path: Path) -> None:
+    make_deployable(source, tmp_path / "q.onnx", scheme="int8-dynamic", speed=False, tolerance=1.0)
+    with pytest.raises(ExportError, match="already quantized"):
+        make_deployable(replace(source, path=tmp_path / "q.onnx"), tmp_path / "r.onnx", scheme="fp16", speed=False)
