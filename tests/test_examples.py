@@ -117,7 +117,9 @@ def test_the_commands_of_the_readme_run(shell: Shell) -> None:
     frame.to_csv(shell.folder / "churn.csv", index=False)
     frame.drop(columns="Churn").head(30).to_csv(shell.folder / "new.csv", index=False)
     for command in commands(ROOT / "README.md"):
-        if "kitchen-pi" not in " ".join(command):  # a machine that is not here; tests/cli/test_device.py has one that is
+        if "kitchen-pi" not in " ".join(
+            command
+        ):  # a machine that is not here; tests/cli/test_device.py has one that is
             shell.run(*command)
     assert [(job["kind"], job["name"], job["state"]) for job in shell.jobs()] == [
         ("hpo", "churn", "succeeded"), ("nocode", "churn", "succeeded"),
