@@ -75,7 +75,7 @@ def test_scaled_dot_product_attention(settings: dict[str, Any], calling: Any, wr
 
 
 @pytest.mark.parametrize("norm_first", [True, False])
-@pytest.mark.parametrize("activation", ["relu", "gelu", functional.silu, nn.ELU()], ids=str)
+@pytest.mark.parametrize("activation", ["relu", "gelu", functional.silu, nn.ELU()], ids=["relu", "gelu", "silu", "elu"])
 def test_a_transformer_layer(norm_first: bool, activation: Any, written: Callable[..., Any]) -> None:
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=norm_first, activation=activation)
