@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,12 @@ from omniforge.deploy.runtimes.availability import available
 
 def test_every_runtime_is_answered_for() -> None:
     assert set(available()) == set(RUNTIMES)
+
+
+def test_nothing_is_skipped_here_for_a_package_that_is_missing() -> None:
+    """Tests of a runtime skip where it is not installed; in the environment of the lock all are."""
+    assert [name for name, runtime in available().items() if not runtime.versions] == []
+    assert importlib.util.find_spec("mlperf_loadgen") is not None
 
 
 def test_what_is_installed_has_its_version() -> None:
