@@ -219,6 +219,8 @@ class Uploads:
         with self._lock:
             if self._writers.get(sha256) is not writer:
                 raise OffsetError("Another request appends to this content now.")
+            if (self._folder / sha256).exists() or (not block and writer.size_bytes > 0):
+                return  # nothing to add; an empty file must not come after the whole one
             with self._partial(sha256).open("ab") as file:
                 file.write(block)
 
@@ -255,8 +257,11 @@ class Uploads:
                 raise DigestMismatchError(
                     f"What arrived has SHA-256 {digest}; {sha256} was announced. It is thrown away: send it again."
                 )
-            partial.replace(self._folder / sha256)
-            return Arrived(sha256, writer.size_bytes, complete=True)
+            with self._lock:
+                # What was checked may have been settled by another request since, and what bears its name be a new file.
+                if not (self._folder / sha256).exists() and _size(partial) == writer.size_bytes:
+                    partial.replace(self._folder / sha256)
+                return self._arrived(sha256)
         except FileNotFoundError:  # another request has settled it meanwhile
             return self.arrived(sha256)
         finally:

@@ -194,7 +194,7 @@ def test_many_requests_for_the_same_content_leave_it_whole(uploads: Uploads, tmp
                 await asyncio.sleep(0.001)
 
     async def all_of_them() -> None:
-        await asyncio.gather(*(ask() for _ in range(5)))
+        await asyncio.gather(*(ask() for _ in range(12)))
 
     asyncio.run(all_of_them())
     assert kept(tmp_path) == {DIGEST}
