@@ -10,8 +10,6 @@ import hashlib
 import importlib
 import json
 import logging
-import os
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import MeasurementError, MissingDependencyError, SpecError
+from ...files import replacing
 from .base import RuntimeOptions, named, other_shape, unusable
 
 _LOGGER = logging.getLogger(__name__)
@@ -283,16 +282,10 @@ def _write(path: Path, content: bytes) -> None:
     Raises:
         MeasurementError: It cannot be written.
     """
-    temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)  # noqa: PTH105  # Path.replace is the same call
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as e:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise unusable(f"The engine cannot be written to {path}: {e.strerror or e}.") from e
 
 

@@ -191,7 +191,7 @@ class _Connection:
 
     def server(self) -> Any:
         if self._server is None:
-            self._server = _connect(*self._address)
+            self._server = connect_to(*self._address)
         return self._server
 
     def take(self) -> Any:
@@ -280,8 +280,17 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _connect(host: str, port: int) -> Any:
-    """Return TVM's session with a server; a server serves one at a time and lets the others wait without a word."""
+def connect_to(host: str, port: int, *, timeout_s: float = _CONNECT_S) -> Any:
+    """Return TVM's session with a server; a server serves one at a time and lets the others wait without a word.
+
+    Args:
+        host: Where it listens.
+        port: Its port.
+        timeout_s: How long to wait for the server's other sessions to end.
+
+    Raises:
+        MeasurementError: It is busy, or does not answer; a retry can help.
+    """
     found: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def connect() -> None:
@@ -292,10 +301,10 @@ def _connect(host: str, port: int) -> Any:
 
     threading.Thread(target=connect, daemon=True).start()
     try:
-        session = found.get(timeout=_CONNECT_S)
+        session = found.get(timeout=timeout_s)
     except queue.Empty:
         raise MeasurementError(
-            f"The TVM server {host}:{port} was busy with another session for {_CONNECT_S:g} s.",
+            f"The TVM server {host}:{port} was busy with another session for {timeout_s:g} s.",
             hint="Measure one model at a time on a bare device; a device agent has a queue.",
         ) from None
     if isinstance(session, Exception):

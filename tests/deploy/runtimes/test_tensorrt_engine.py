@@ -62,8 +62,9 @@ def test_an_engine_is_kept_and_found_again(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
     with pytest.raises(MeasurementError, match="cannot be written"):
-        build_engine(linear_model(), tmp_path / "none" / "model.engine")
+        build_engine(linear_model(), tmp_path / "file" / "model.engine")
 
 
 def test_the_node_that_is_refused_is_named() -> None:

@@ -20,7 +20,7 @@ from omniforge.errors import MeasurementError, SpecError
 
 pytest.importorskip("tvm", reason="pip install 'omniforge[tvm]'")
 
-from omniforge.deploy.runtimes.tvm.remote import TvmRpcSession
+from omniforge.deploy.runtimes.tvm.remote import TvmRpcSession, connect_to
 from omniforge.deploy.runtimes.tvm.runtime import TvmRuntime
 
 NETWORK = image_network()
@@ -119,10 +119,8 @@ def test_a_wrong_address_is_refused(url: str) -> None:
         prepare(url)
 
 
-def test_a_busy_server_is_not_waited_for_forever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omniforge.deploy.runtimes.tvm.remote._CONNECT_S", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and says nothing
-        url = f"tvm-rpc://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(MeasurementError, match="busy with another session") as caught:
-            prepare(url)
+def test_a_busy_server_is_not_waited_for_forever() -> None:
+    silent = socket.create_server(("127.0.0.1", 0))  # takes the connection and says nothing
+    with silent, pytest.raises(MeasurementError, match="busy with another session") as caught:
+        connect_to("127.0.0.1", silent.getsockname()[1], timeout_s=0.5)
     assert caught.value.retryable
